@@ -1,0 +1,1 @@
+"""The gym: task specifications, their sources, CrossFit's files and their readers."""
