@@ -1,0 +1,191 @@
+"""The gym's manifest: what each task is, where it came from, and the hash of every file.
+
+The manifest has no absolute path and no time: equal inputs give equal bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from dpf_core.errors import GymError
+from dpf_core.gym.official import SEEDS
+from dpf_core.naming import check_task_name, nearest
+
+FORMAT = "dpf-gym/1"
+MANIFEST_FILE = "manifest.json"
+T = TypeVar("T")
+
+VERIFIED, UNVERIFIED, NO_OFFICIAL_FILES = "verified", "unverified", "no official files"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRecord:
+    """Where a task's rows came from."""
+
+    name: str
+    id: str
+    files: dict[str, str]
+    """SHA-256 of each source file, by its place in the source."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OfficialCount:
+    """How many of a task's files equal CrossFit's own, byte for byte."""
+
+    matching: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowCounts:
+    """Readable rows of each file; train and dev by seed."""
+
+    full_train: int
+    test: int
+    train: dict[str, int]
+    dev: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """One file of a task."""
+
+    md5: str
+    sha256: str
+    rows: int
+    unreadable_lines: tuple[int, ...] = ()
+    """Lines of an official file that are no row, because CrossFit wrote a tab or line end in a text
+    unescaped; readers skip them and `dropped` counts them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRecord:
+    """One task of the gym."""
+
+    name: str
+    kind: str
+    category: str
+    labels: tuple[str, ...] | None
+    """Labels in the order of the specification; None for multiple choice."""
+    label_texts: dict[str, str]
+    """The words by which a label is described; a label that is absent describes itself."""
+    metric: str
+    shots: int
+    source: SourceRecord
+    provenance: str
+    licence: str
+    description: str
+    status: str
+    """`verified`, `unverified` or `no official files`."""
+    official: OfficialCount | None
+    rows: RowCounts
+    dropped: dict[str, int]
+    """Rows of the source that no reader sees, counted by reason."""
+    files: dict[str, FileRecord]
+    options: str | None
+    """`lettered` if inputs hold lettered options."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """The content of `manifest.json`."""
+
+    source: str
+    tasks: tuple[TaskRecord, ...]
+    format: str = FORMAT
+    seeds: tuple[int, ...] = field(default=SEEDS)
+
+    def task(self, name: str) -> TaskRecord:
+        """Return the task of that name.
+
+        Raises:
+            GymError: The gym has no such task.
+        """
+        for record in self.tasks:
+            if record.name == name:
+                return record
+        names = [record.name for record in self.tasks]
+        raise GymError(
+            f"a task must be one of {', '.join(names)}, got {name!r}.{nearest(name, names)} "
+            "Correct the name or build the task."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as JSON values."""
+        value = asdict(self)
+        for task in value["tasks"]:
+            for file in task["files"].values():
+                if not file["unreadable_lines"]:
+                    del file["unreadable_lines"]
+        return value
+
+
+def manifest_from_json(value: Any, where: str) -> Manifest:
+    """Return the manifest of parsed JSON.
+
+    Raises:
+        GymError: A key is missing, unknown, or of another type; the format is another one; a task
+            name is unsafe or occurs twice.
+    """
+    if not isinstance(value, Mapping) or value.get("format") != FORMAT:
+        got = value.get("format") if isinstance(value, Mapping) else type(value).__name__
+        raise GymError(
+            f"{where}: format must be {FORMAT!r}, got {got!r}. Build the gym again with this "
+            "version."
+        )
+    tasks = tuple(_task(item, where) for item in _as_list(value.get("tasks"), where))
+    names = [task.name for task in tasks]
+    for name in names:
+        check_task_name(name, where)
+        if names.count(name) > 1:
+            raise GymError(
+                f"{where}: a task name must occur once, got {name!r} twice. Build the gym again."
+            )
+    rest = dict(value) | {"tasks": tasks, "seeds": tuple(_as_list(value.get("seeds"), where))}
+    return _record(Manifest, rest, where)
+
+
+def _task(value: Any, where: str) -> TaskRecord:
+    entry = dict(_as_mapping(value, where))
+    where = f"{where}, task {entry.get('name')!r}"
+    entry["source"] = _record(SourceRecord, entry.get("source"), where)
+    entry["rows"] = _record(RowCounts, entry.get("rows"), where)
+    if entry.get("official") is not None:
+        entry["official"] = _record(OfficialCount, entry["official"], where)
+    if entry.get("labels") is not None:
+        entry["labels"] = tuple(_as_list(entry["labels"], where))
+    entry["files"] = {
+        file: _file(record, f"{where}, file {file!r}")
+        for file, record in _as_mapping(entry.get("files"), where).items()
+    }
+    return _record(TaskRecord, entry, where)
+
+
+def _file(value: Any, where: str) -> FileRecord:
+    entry = dict(_as_mapping(value, where))
+    entry["unreadable_lines"] = tuple(_as_list(entry.get("unreadable_lines", []), where))
+    return _record(FileRecord, entry, where)
+
+
+def _record(kind: type[T], value: Any, where: str) -> T:
+    entry = _as_mapping(value, where)
+    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    if entry.keys() != known:
+        wrong = ", ".join(sorted(map(str, entry.keys() ^ known)))
+        raise GymError(
+            f"{where}: {kind.__name__} must have the keys {', '.join(sorted(known))}, got a "
+            f"difference in {wrong}. Build the gym again."
+        )
+    return kind(**entry)
+
+
+def _as_mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise GymError(f"{where}: a mapping must stand here, got {value!r}. Build the gym again.")
+    return value
+
+
+def _as_list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise GymError(f"{where}: a list must stand here, got {value!r}. Build the gym again.")
+    return value

@@ -1,0 +1,123 @@
+"""Where rows come from: the interface of a source, and the mirror (a folder of parquet files)."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow
+from pyarrow import parquet
+
+from dpf_core.errors import ConfigError, GymError
+from dpf_core.gym.spec import TaskSpec
+from dpf_core.naming import nearest
+
+SOURCES = ("starter", "mirror", "hub")
+_BATCH_ROWS = 4096
+
+
+class Source(Protocol):
+    """A place that has the rows of tasks. It must be picklable: builders run in processes."""
+
+    @property
+    def name(self) -> str:
+        """`starter`, `mirror`, `incoming`, ..., as the manifest names it."""
+
+    def rows(self, spec: TaskSpec, split: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of one split in the source's order, each with the columns of the spec.
+
+        Raises:
+            GymError: The split is absent or damaged, or lacks a column.
+        """
+
+    def files(self, spec: TaskSpec) -> dict[str, Path]:
+        """Return the files that the task's rows come from, by a name without machine paths."""
+
+
+class MirrorSource:
+    """Public data sets in a folder: `<id>/<configuration or default>/<split>.parquet`."""
+
+    name = "mirror"
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def files(self, spec: TaskSpec) -> dict[str, Path]:
+        """Return the parquet files of the task's splits by their place in the mirror."""
+        folder = f"{spec.source_id}/{spec.source_config or 'default'}"
+        keys = [f"{folder}/{split}.parquet" for split in spec.splits]
+        return {key: self.directory / key for key in keys}
+
+    def rows(self, spec: TaskSpec, split: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the rows of one parquet file, a batch at a time; only the spec's columns are read.
+
+        Raises:
+            GymError: The file is absent or damaged, or lacks a column.
+        """
+        key = f"{spec.source_id}/{spec.source_config or 'default'}/{split}.parquet"
+        where = f"task {spec.name!r}, split {split!r}"
+        try:
+            with parquet.ParquetFile(self.directory / key) as file:
+                _check_columns(where, key, spec.columns, file.schema_arrow.names)
+                for batch in file.iter_batches(_BATCH_ROWS, columns=list(spec.columns)):
+                    yield from batch.to_pylist()
+        except (OSError, pyarrow.ArrowException) as error:
+            reason = " ".join(str(error).split())
+            raise GymError(
+                f"{where}: {key} must be a complete parquet file in the mirror, got: {reason}. "
+                "Copy the file again, or leave the task out."
+            ) from error
+
+
+def open_source(name: str, *, mirror_dir: Path | None) -> Source:
+    """Return the source of that name.
+
+    Args:
+        name: One of `SOURCES`.
+        mirror_dir: The mirror's folder, needed by `mirror` alone.
+
+    Raises:
+        ConfigError: The name is unknown, not built yet, or lacks its folder.
+    """
+    if name == "starter":
+        from dpf_core.gym.starter import StarterSource
+
+        return StarterSource()
+    if name == "mirror":
+        return MirrorSource(_mirror_folder(mirror_dir))
+    if name == "hub":
+        raise ConfigError(
+            "ingest.source must be starter or mirror, got 'hub', which this version does not have. "
+            "Download the data sets as parquet files and use --source mirror."
+        )
+    raise ConfigError(
+        f"ingest.source must be one of {', '.join(SOURCES)}, got {name!r}.{nearest(name, SOURCES)} "
+        "Correct it."
+    )
+
+
+def absent_files(source: Source, spec: TaskSpec) -> tuple[str, ...]:
+    """Return the names of the task's files that the source lacks."""
+    return tuple(key for key, path in source.files(spec).items() if not path.is_file())
+
+
+def _mirror_folder(mirror_dir: Path | None) -> Path:
+    if mirror_dir is None:
+        raise ConfigError(
+            "ingest.mirror_dir must be the mirror's folder when the source is mirror, got nothing. "
+            "Set it in params.yaml, or pass --mirror DIR."
+        )
+    if not mirror_dir.is_dir():
+        raise ConfigError(
+            f"ingest.mirror_dir must be an existing folder, got {str(mirror_dir)!r}. "
+            "Correct the path."
+        )
+    return mirror_dir
+
+
+def _check_columns(where: str, key: str, wanted: tuple[str, ...], present: list[str]) -> None:
+    for column in wanted:
+        if column not in present:
+            raise GymError(
+                f"{where}: {key} must have the column {column!r}, got {', '.join(present)}."
+                f"{nearest(column, present)} Use a file with the data set's original columns."
+            )
