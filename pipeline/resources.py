@@ -1,0 +1,120 @@
+"""`DvcRunner`: runs one DVC stage in its own process group and says how it went."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRun:
+    """How one `dvc repro --single-item` ended."""
+
+    exit_code: int
+    ran: bool
+    """False when DVC skipped the stage or restored its outputs from the cache."""
+    reported: Mapping[str, Any] = field(default_factory=dict)
+    """What the stage said through `pipeline.pipes.report`."""
+    tail: str = ""
+    """The last lines that DVC and the stage printed."""
+
+
+class DvcRunner(dg.ConfigurableResource[Any]):
+    """Runs stages of the DVC project in a directory.
+
+    Dagster's own subprocess client signals only its child; DVC ignores that signal while a stage
+    runs, so a cancelled training would go on. Here the whole process group is ended.
+    """
+
+    project_dir: str = "."
+    grace_seconds: float = 20.0
+
+    @property
+    def root(self) -> Path:
+        """The directory that holds `dvc.yaml`."""
+        return Path(self.project_dir)
+
+    def repro(self, context: dg.AssetExecutionContext, stage: str) -> StageRun:
+        """Run one stage, without its upstream stages, and return how it ended."""
+        injector = dg.PipesTempFileContextInjector()
+        reader = dg.PipesTempFileMessageReader()
+        with dg.open_pipes_session(context, injector, reader) as session:
+            exit_code, tail = self._run(stage, session.get_bootstrap_env_vars())
+        # Only after the session: closing it drains the messages.
+        return StageRun(
+            exit_code=exit_code,
+            ran=session.message_handler.received_opened_message,
+            reported=_metadata(session),
+            tail=tail,
+        )
+
+    def _run(self, stage: str, pipes_env: Mapping[str, str]) -> tuple[int, str]:
+        # --wait-for-lock waits for DVC's short lock only; that no two runs share the workspace
+        # is the concern of dagster.yaml.
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+        process = subprocess.Popen(
+            command,
+            cwd=self.project_dir,
+            env={**os.environ, "PATH": _search_path(), **pipes_env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            tail = _echo(process)
+            return process.wait(), tail
+        except BaseException:  # also Dagster's interrupt, which is no Exception
+            self._stop(process)
+            raise
+
+    def _stop(self, process: subprocess.Popen[str]) -> None:
+        """End the whole group; the stage gets SIGINT first, to leave a resumable checkpoint."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            _signal_group(process, number)
+            try:
+                process.wait(self.grace_seconds)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+
+def _search_path() -> str:
+    """`python` in a stage's command must be the interpreter that runs Dagster."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+
+def _echo(process: subprocess.Popen[str]) -> str:
+    """Copy the output into Dagster's log as it comes, and return its last lines."""
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    for line in process.stdout or ():
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        tail.append(line)
+    return "".join(tail).strip()
+
+
+def _metadata(session: dg.PipesSession) -> Mapping[str, Any]:
+    merged: dict[str, Any] = {}
+    for result in session.get_results(implicit_materializations=False):
+        merged |= result.metadata or {}
+    return merged
+
+
+def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return  # every process of the group has ended
