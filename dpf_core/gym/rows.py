@@ -67,7 +67,7 @@ def _interpret(rows: Iterable[Mapping[str, Any]], spec: TaskSpec, where: str) ->
             text = template.fill(row)
             for name in spec.clean:
                 text = CLEANINGS[name](text)
-            yield _with_answer(text, row, spec)
+            pair = _with_answer(text, row, spec)
         except KeyError as error:
             raise GymError(
                 f"{where}, row {number}: the column {error} must exist, got {', '.join(row)}. "
@@ -75,6 +75,7 @@ def _interpret(rows: Iterable[Mapping[str, Any]], spec: TaskSpec, where: str) ->
             ) from error
         except ValueError as error:
             raise GymError(f"{where}, row {number}: {error}. Correct or remove the row.") from error
+        yield pair
 
 
 def _with_answer(text: str, row: Mapping[str, Any], spec: TaskSpec) -> Row:

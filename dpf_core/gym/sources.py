@@ -86,11 +86,11 @@ def open_source(name: str, *, mirror_dir: Path | None) -> Source:
         return MirrorSource(_mirror_folder(mirror_dir))
     if name == "hub":
         raise ConfigError(
-            "ingest.source must be starter or mirror, got 'hub', which this version does not have. "
-            "Download the data sets as parquet files and use --source mirror."
+            "the source must be starter or mirror, got 'hub', which is not built in this version. "
+            "Download the data sets as parquet files and use the source mirror."
         )
     raise ConfigError(
-        f"ingest.source must be one of {', '.join(SOURCES)}, got {name!r}.{nearest(name, SOURCES)} "
+        f"the source must be one of {', '.join(SOURCES)}, got {name!r}.{nearest(name, SOURCES)} "
         "Correct it."
     )
 
@@ -103,13 +103,13 @@ def absent_files(source: Source, spec: TaskSpec) -> tuple[str, ...]:
 def _mirror_folder(mirror_dir: Path | None) -> Path:
     if mirror_dir is None:
         raise ConfigError(
-            "ingest.mirror_dir must be the mirror's folder when the source is mirror, got nothing. "
-            "Set it in params.yaml, or pass --mirror DIR."
+            "the source mirror must have a folder, got none. Set ingest.mirror_dir in params.yaml, "
+            "or pass --mirror DIR."
         )
     if not mirror_dir.is_dir():
         raise ConfigError(
-            f"ingest.mirror_dir must be an existing folder, got {str(mirror_dir)!r}. "
-            "Correct the path."
+            f"the mirror must be an existing folder, got {str(mirror_dir)!r}. Correct "
+            "ingest.mirror_dir or --mirror."
         )
     return mirror_dir
 

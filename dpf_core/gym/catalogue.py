@@ -1,0 +1,76 @@
+"""Which tasks a source is known to have, and the choice among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from dpf_core.errors import GymError
+from dpf_core.gym.sources import Source, absent_files
+from dpf_core.gym.spec import TaskSpec, load_specs
+from dpf_core.naming import nearest
+
+ALL = "all"
+_SPEC_FILES = {"starter": "starter.yaml", "mirror": "crossfit.yaml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Tasks to build, and those that `all` leaves out."""
+
+    specs: tuple[TaskSpec, ...]
+    missing: dict[str, str]
+    """The reason for each task of the catalogue that the source cannot give."""
+
+
+def load_catalogue(source_name: str) -> dict[str, TaskSpec]:
+    """Return the specifications of a source's tasks by name.
+
+    Raises:
+        GymError: There is no catalogue for the source.
+    """
+    if source_name not in _SPEC_FILES:
+        raise GymError(
+            f"a source with a catalogue must be one of {', '.join(_SPEC_FILES)}, got "
+            f"{source_name!r}.{nearest(source_name, _SPEC_FILES)} Correct the source."
+        )
+    folder = resources.files("dpf_core.gym").joinpath("specs")
+    with resources.as_file(folder.joinpath(_SPEC_FILES[source_name])) as path:
+        return load_specs(path)
+
+
+def select_tasks(source: Source, names: Sequence[str]) -> Selection:
+    """Return the named tasks, or with `["all"]` every task whose files the source has.
+
+    Raises:
+        GymError: A name is not in the catalogue or is given twice, or a named task's files are
+            absent.
+    """
+    catalogue = load_catalogue(source.name)
+    if tuple(names) == (ALL,):
+        missing = {
+            name: f"{source.name} lacks {', '.join(absent)}"
+            for name, spec in catalogue.items()
+            if (absent := absent_files(source, spec))
+        }
+        specs = tuple(spec for name, spec in catalogue.items() if name not in missing)
+        return Selection(specs, missing)
+    return Selection(tuple(_named(source, catalogue, name, names) for name in names), {})
+
+
+def _named(
+    source: Source, catalogue: dict[str, TaskSpec], name: str, names: Sequence[str]
+) -> TaskSpec:
+    if name not in catalogue:
+        raise GymError(
+            f"a task of source {source.name!r} must be {ALL} or of {', '.join(catalogue)}, got "
+            f"{name!r}.{nearest(name, catalogue)} Correct the name, or add your own task as a "
+            "folder of data/incoming."
+        )
+    if list(names).count(name) > 1:
+        raise GymError(f"a task must be named once, got {name!r} twice. Remove one.")
+    if absent := absent_files(source, catalogue[name]):
+        raise GymError(
+            f"task {name!r}: the source {source.name!r} must have {', '.join(absent)}, got no such "
+            "file. Add it to the source, or leave the task out."
+        )
+    return catalogue[name]

@@ -1,0 +1,180 @@
+"""The commands `dpf gym build`, `list` and `verify`; what they do is in dpf_core.gym."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dpf_core.gym.manifest import Manifest
+    from dpf_core.gym.spec import TaskSpec
+
+MIRROR_VARIABLE = "DPF_MIRROR"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `gym` and its commands; each sets `run`, a function of the arguments."""
+    gym = subparsers.add_parser(
+        "gym", help="build, list and verify tasks", description="Tasks in CrossFit's format."
+    )
+    commands = gym.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_build(commands)
+    _add_list(commands)
+    _add_verify(commands)
+
+
+def run_build(args: argparse.Namespace) -> int:
+    """Build the chosen tasks into a folder and say what was built.
+
+    Raises:
+        DPFError: An argument, a source or a row is wrong; an earlier gym is untouched.
+    """
+    from dpf_core.gym.build import build_gym
+    from dpf_core.gym.catalogue import select_tasks
+    from dpf_core.gym.sources import open_source
+
+    source = open_source(args.source, mirror_dir=mirror_folder(args.mirror, args.source))
+    selection = select_tasks(source, args.tasks.split(","))
+    manifest = build_gym(source, selection.specs, args.out, jobs=args.jobs, incoming=args.incoming)
+    if args.json:
+        _say_json({"out": str(args.out), "missing": selection.missing, **manifest.to_json()})
+    else:
+        _say(describe_build(manifest, selection.missing))
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print the tasks that a source is known to have."""
+    from dpf_core.gym.catalogue import load_catalogue
+
+    names = [args.source] if args.source else ["starter", "mirror"]
+    rows = [
+        {"source": name, **_spec_row(spec)}
+        for name in names
+        for spec in load_catalogue(name).values()
+    ]
+    if args.json:
+        _say_json(rows)
+    else:
+        _say(_table(rows))
+    return 0
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Compare a gym's files with CrossFit's fingerprints; 1 if anything differs."""
+    from dpf_core.gym.verify import summary_line, verify_gym
+
+    results = verify_gym(args.gym)
+    if args.json:
+        _say_json([result.to_json() for result in results])
+    else:
+        for result in results:
+            count = f", {result.matching} of {result.of} files" if result.of else ""
+            _say(f"{result.name}: {result.status}{count}")
+            for file in result.differing:
+                _say(f"  differs from CrossFit's: {file}")
+            for file in result.changed:
+                _say(f"  changed since it was built: {file}")
+        _say(summary_line(results))
+    return 0 if all(result.passed for result in results) else 1
+
+
+def mirror_folder(given: str | None, source: str) -> Path | None:
+    """Return the mirror's folder: as given, or for the mirror source as DPF_MIRROR says."""
+    if given is None and source == "mirror":
+        given = os.environ.get(MIRROR_VARIABLE)
+    return Path(given) if given else None
+
+
+def describe_build(manifest: "Manifest", missing: dict[str, str]) -> str:
+    """Return a line for each task, a line for each that is missing, and a sum."""
+    lines = []
+    for task in manifest.tasks:
+        official = f" {task.official.matching} of {task.official.of}" if task.official else ""
+        dropped = "".join(f", {count} rows left out: {why}" for why, count in task.dropped.items())
+        lines.append(
+            f"{task.name}: {task.rows.full_train} train and {task.rows.test} test rows, "
+            f"{task.status}{official}{dropped}"
+        )
+    lines += [f"{name}: not built, {reason}" for name, reason in missing.items()]
+    lines.append(f"{len(manifest.tasks)} tasks built, {len(missing)} missing")
+    return "\n".join(lines)
+
+
+def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    build = commands.add_parser(
+        "build",
+        help="write tasks as few-shot TSV files with a manifest",
+        description="Write DIR/<task>/<task>_<shots>_<seed>_<train,dev,test>.tsv, all training "
+        "rows and DIR/manifest.json. The folder is replaced only when every task is built.",
+    )
+    build.add_argument(
+        "--source", required=True, metavar="SOURCE", help="where rows come from: starter or mirror"
+    )
+    build.add_argument(
+        "--mirror",
+        metavar="DIR",
+        help="folder of parquet files, <id>/<config>/<split>.parquet "
+        f"(default: ${MIRROR_VARIABLE})",
+    )
+    build.add_argument(
+        "--tasks", default="all", metavar="A,B", help="task names, or all that the source has"
+    )
+    build.add_argument("--incoming", type=Path, metavar="DIR", help="folder with your own tasks")
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="the gym's folder")
+    build.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="processes (default: 1)"
+    )
+    build.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    build.set_defaults(run=run_build)
+
+
+def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    listing = commands.add_parser(
+        "list", help="show the known tasks", description="Show the known tasks of each source."
+    )
+    listing.add_argument("--source", metavar="SOURCE", help="starter or mirror (default: both)")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=run_list)
+
+
+def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = commands.add_parser(
+        "verify",
+        help="compare a gym with CrossFit's fingerprints",
+        description="Compare every file with CrossFit's MD5 and with the manifest. Exit code 1 if "
+        "anything differs.",
+    )
+    verify.add_argument("--gym", type=Path, required=True, metavar="DIR", help="a built gym")
+    verify.add_argument("--json", action="store_true", help="print JSON")
+    verify.set_defaults(run=run_verify)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
+    return int(text)
+
+
+def _spec_row(spec: "TaskSpec") -> dict[str, Any]:
+    fields = ("name", "kind", "category", "metric", "shots", "provenance", "licence")
+    return {field: getattr(spec, field) for field in fields}
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _say_json(value: Any) -> None:
+    _say(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))

@@ -1,0 +1,33 @@
+"""Build the gym: the chosen source's tasks and a user's own, in CrossFit's format."""
+
+import sys
+
+from dpf_core.errors import DPFError
+from dpf_core.gym.build import build_gym
+from dpf_core.gym.catalogue import select_tasks
+from dpf_core.gym.config import IngestConfig
+from dpf_core.gym.sources import open_source
+from pipeline.gym_cli import describe_build, mirror_folder
+from pipeline.params import load_section
+from pipeline.paths import GYM, INCOMING
+from pipeline.pipes import report as report_to_dagster
+
+
+def main() -> int:
+    """Write data/gym and return the exit code."""
+    try:
+        config = IngestConfig.from_section(load_section("ingest"))
+        folder = mirror_folder(config.mirror_dir, config.source)
+        source = open_source(config.source, mirror_dir=folder)
+        selection = select_tasks(source, config.tasks)
+        manifest = build_gym(source, selection.specs, GYM, jobs=config.jobs, incoming=INCOMING)
+    except DPFError as error:
+        print(f"ingest: {error}", file=sys.stderr)
+        return 1
+    print(describe_build(manifest, selection.missing))
+    report_to_dagster({"tasks": len(manifest.tasks), "missing": len(selection.missing)})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
