@@ -1,7 +1,8 @@
 """Deterministic, atomic files and their hashes.
 
-Writers here never leave a half-written file under its final name: content goes to a sibling temporary
-file, reaches the disk, and is renamed. What a file means belongs to the module that owns its format.
+Writers here never leave a half-written file under its final name: content goes to a sibling
+temporary file, reaches the disk, and is renamed. What a file means belongs to the module that owns
+its format.
 """
 
 import hashlib

@@ -1,0 +1,294 @@
+"""Frozen settings of the library, one dataclass for each section of params.yaml.
+
+What a value means and where it comes from stands under its field. Reading files is not done here.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from dpf_core.errors import ConfigError
+from dpf_core.naming import nearest
+
+T = TypeVar("T")
+
+Precision = Literal["fp32", "bf16"]
+Attention = Literal["eager", "sdpa"]
+Method = Literal["dpf", "shared_prompt", "heads_only"]
+LossBalancing = Literal["gradnorm", "equal"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneConfig:
+    """The frozen language model and how it runs."""
+
+    name: str = "bundled"
+    """`bundled` (the encoder that the `starter` extra installs), a local directory, or a hub id."""
+    revision: str | None = None
+    """Commit of a hub repository; a hub id needs one, anything else refuses it."""
+    precision: Precision = "fp32"
+    """Of the backbone's weights and activations; prompts and optimiser state are always fp32."""
+    attention: Attention = "sdpa"
+    """The attention implementation; which one is fast depends on the machine and the precision."""
+    max_length: int = 128
+    """Tokens of an input, special tokens included, prompt excluded; longer inputs are cut."""
+    batch_tokens: int = 2048
+    """Padded tokens (prompt included) of one forward pass; bounds memory, not results."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _at_least(self, "max_length", 8)
+        _at_least(self, "batch_tokens", 64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Shape and start of the trainable parts: equations 1 to 4 and the heads."""
+
+    method: Method = "dpf"
+    """`dpf`, or a baseline: one `shared_prompt` for all tasks, or `heads_only` without a prompt."""
+    prompt_length: int = 8
+    """P, soft prompt vectors before the input."""
+    prompted_depth: int = 1
+    """D, backbone layers that get their own prompt; 1 is the input layer only."""
+    pool_size: int = 16
+    """K, prompts in the shared pool."""
+    temperature: float = 0.9
+    """Softmax temperature of the task scheduler, > 0; 0.9 is the paper's best."""
+    scheduler_init_std: float = 1.0
+    """Standard deviation of the scheduler logits W at the start; 0 gives uniform mixing."""
+    task_embedding_scale: float = 0.5
+    """e_t starts as the backbone's embedding of the task's name times this."""
+    gate_bias: float = -2.0
+    """b_g at the start; -2 lets 12% of the task embedding through, so the pool gets gradients."""
+    head_scale: float = 16.0
+    """Factor on the cosine-like product of text and label vectors, the inverse of a temperature."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("prompt_length", "prompted_depth", "pool_size"):
+            _at_least(self, name, 1)
+        for name in ("temperature", "head_scale"):
+            _above_zero(self, name)
+        _at_least(self, "scheduler_init_std", 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Multi-task training."""
+
+    seed: int = 13
+    """Of initialisation, row choice and batch order."""
+    max_steps: int = 400
+    """Optimiser steps at most; early stopping may end sooner."""
+    batch_size: int = 48
+    """Examples of a step, drawn from all tasks."""
+    max_train_rows: int = 2000
+    """Training rows of a task at most, chosen by the seed."""
+    dev_rows: int = 64
+    """Rows of a task's training file held out for early stopping, at most a fifth of them."""
+    sampling_temperature: float = 4.0
+    """Tasks are drawn in proportion to rows^(1/this): 1 is by size, large is uniform."""
+    prompt_learning_rate: float = 0.01
+    """Of pool, scheduler, task embeddings and gate."""
+    head_learning_rate: float = 0.01
+    """Of the label offsets and biases."""
+    weight_decay: float = 0.0
+    """AdamW's, on every trainable tensor."""
+    warmup_fraction: float = 0.05
+    """Share of the steps in which the learning rate rises; it falls to 0 by a cosine afterwards."""
+    gradient_clip: float = 1.0
+    """Largest norm of all gradients together."""
+    loss_balancing: LossBalancing = "gradnorm"
+    """Task weights: GradNorm (equation 7), or all equal to 1."""
+    restoring_force: float = 0.5
+    """GradNorm's alpha: 0 equalises gradient norms, more favours tasks that learn slowly."""
+    task_weight_learning_rate: float = 0.025
+    """Step size of log lambda."""
+    initial_loss_rows: int = 32
+    """Rows of a task on which its initial loss L_t(0) is measured."""
+    eval_every_steps: int = 50
+    """Steps between measurements on the dev rows."""
+    patience: int = 4
+    """Measurements without a better dev score before training stops."""
+    checkpoint_every_steps: int = 50
+    """Steps between checkpoints."""
+    log_every_steps: int = 10
+    """Steps between rows of the training history."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in (
+            "max_steps", "batch_size", "max_train_rows", "dev_rows", "initial_loss_rows",
+            "eval_every_steps", "patience", "checkpoint_every_steps", "log_every_steps",
+        ):  # fmt: skip
+            _at_least(self, name, 1)
+        for name in (
+            "sampling_temperature", "prompt_learning_rate", "head_learning_rate", "gradient_clip",
+            "task_weight_learning_rate",
+        ):  # fmt: skip
+            _above_zero(self, name)
+        for name in ("weight_decay", "restoring_force", "warmup_fraction"):
+            _at_least(self, name, 0)
+        if self.warmup_fraction >= 1:
+            raise ConfigError(
+                f"warmup_fraction must be < 1, got {self.warmup_fraction} "
+                "(train.warmup_fraction in params.yaml). Use a small share such as 0.05."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Scoring on the test files and the alarms of the diagnostics."""
+
+    max_test_rows: int | None = None
+    """Test rows of a task at most, the first of a shuffle by `sample_seed`; null scores all."""
+    sample_seed: int = 1
+    """Of that shuffle (Python's own generator)."""
+    neighbour_temperatures: tuple[float, ...] = (0.7, 1.0)
+    """Temperatures tried on the dev rows beside the trained one."""
+    min_mixing_divergence: float = 0.01
+    """Below this mean Jensen-Shannon divergence (nats) the tasks' prompts have collapsed."""
+    max_gate_saturation: float = 0.5
+    """Above this share of gate values outside [0.05, 0.95] the gate is saturated."""
+    max_unused_share: float = 0.5
+    """Above this share of prompts that no task weighs over 1/K, the pool is too large."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.max_test_rows is not None:
+            _at_least(self, "max_test_rows", 1)
+        for value in self.neighbour_temperatures:
+            if value <= 0:
+                raise ConfigError(
+                    f"a temperature must be > 0, got {value} (evaluate.neighbour_temperatures in "
+                    "params.yaml). Leave the list empty to try none."
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportConfig:
+    """ONNX files and the comparison that they must pass."""
+
+    opset: int = 20
+    """ONNX operator set of the exported graphs."""
+    tolerance: float = 1e-4
+    """Largest absolute difference to torch; fp32 sums in another order differ by about 1e-6."""
+    provider: str = "CPUExecutionProvider"
+    """Execution provider that the comparing session must get."""
+    rows: int = 7
+    """Rows of a task in the largest compared batch."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _at_least(self, "opset", 18)
+        _at_least(self, "rows", 1)
+        _above_zero(self, "tolerance")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuntimeConfig:
+    """What the machine gives; part of the record, because fp32 sums depend on it."""
+
+    num_threads: int = 2
+    """Threads of torch's operators."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _at_least(self, "num_threads", 1)
+
+
+SECTIONS: dict[type, str] = {
+    BackboneConfig: "backbone",
+    ModelConfig: "model",
+    TrainConfig: "train",
+    EvaluateConfig: "evaluate",
+    ExportConfig: "export",
+    RuntimeConfig: "runtime",
+}
+"""The section of params.yaml that each dataclass reads."""
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Return the dataclass filled from a mapping that names every field and nothing else.
+
+    Args:
+        cls: A dataclass of this module's kind.
+        values: Field name to value, as YAML gives them; a list becomes a tuple.
+        where: The file and section, for messages.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value has the wrong type or range.
+    """
+    hints = typing.get_type_hints(cls)
+    for key in values:
+        if key not in hints:
+            raise ConfigError(
+                f"keys of {where} must be {', '.join(sorted(hints))}, got {key!r}."
+                f"{nearest(key, hints)} Remove or rename it."
+            )
+    if missing := sorted(set(hints) - set(values)):
+        raise ConfigError(
+            f"{where} must name every setting, got none for {', '.join(missing)}. Add "
+            f"{'it' if len(missing) == 1 else 'them'}; the defaults stand in {cls.__name__}."
+        )
+    return cls(
+        **{key: _typed(value, hints[key], f"{where}.{key}") for key, value in values.items()}
+    )
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a dataclass of this module as plain JSON values."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in dataclasses.asdict(config).items()
+    }
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:
+        if value is None and type(None) in arguments:
+            return None
+        hint = next(argument for argument in arguments if argument is not type(None))
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in arguments:
+            choices = ", ".join(map(str, arguments))
+            raise ConfigError(
+                f"{where} must be one of {choices}, got {value!r}."
+                f"{nearest(str(value), map(str, arguments))} Correct it in params.yaml."
+            )
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(item, arguments[0], where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    wrong_type = not isinstance(hint, type) or not isinstance(value, hint)
+    if wrong_type or isinstance(value, bool) != (hint is bool):
+        raise ConfigError(
+            f"{where} must be {getattr(hint, '__name__', hint)}, got {value!r} "
+            f"({type(value).__name__}). Correct the value's type."
+        )
+    return value
+
+
+def _at_least(config: Any, name: str, bound: float) -> None:
+    if not getattr(config, name) >= bound:
+        _refuse(config, name, f">= {bound}")
+
+
+def _above_zero(config: Any, name: str) -> None:
+    if not getattr(config, name) > 0:
+        _refuse(config, name, "> 0")
+
+
+def _refuse(config: Any, name: str, contract: str) -> typing.NoReturn:
+    section, defaults = SECTIONS[type(config)], type(config).__dataclass_fields__
+    raise ConfigError(
+        f"{name} must be {contract}, got {getattr(config, name)} "
+        f"({section}.{name} in params.yaml). The default is {defaults[name].default}."
+    )

@@ -1,0 +1,152 @@
+"""Failure signatures of a trained pool as numbers with alarms.
+
+What each number means and why it can go wrong stands in dpf_core/README.md.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dpf_core.config import EvaluateConfig
+from dpf_core.loss_balancing import WEIGHT_BOUNDS
+from dpf_core.model import FrontEnd
+
+GATE_EDGES = 20
+"""Bins of the gate histogram over [0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alarm:
+    """A number beyond its threshold."""
+
+    name: str
+    value: float
+    threshold: float
+    message: str
+
+
+@torch.no_grad()
+def mixing_divergence(mixing_weights: Tensor) -> float:
+    """Return the mean pairwise Jensen-Shannon divergence of the rows of [T, K], in nats.
+
+    0 means that all tasks mix the pool alike; log 2 is the most.
+    """
+    num_tasks = len(mixing_weights)
+    if num_tasks < 2:
+        return 0.0
+    first, second = torch.triu_indices(num_tasks, num_tasks, offset=1)
+    middle = (mixing_weights[first] + mixing_weights[second]) / 2
+    own = (entropy(mixing_weights[first]) + entropy(mixing_weights[second])) / 2
+    return max(0.0, float((entropy(middle) - own).mean()))
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Return the entropy in nats over the last axis."""
+    return -torch.xlogy(probabilities, probabilities).sum(dim=-1)
+
+
+@torch.no_grad()
+def front_end_diagnostics(front_end: FrontEnd) -> dict[str, float]:
+    """Return the numbers that describe scheduler and gate, all in nats or shares."""
+    task_ids = torch.arange(front_end.scheduler.num_tasks)
+    mixing = front_end.scheduler(task_ids)
+    gate = front_end.fusion.gate(task_ids)
+    num_prompts = mixing.shape[1]
+    outside = (gate < 0.05) | (gate > 0.95)
+    return {
+        "mixing_js_divergence": mixing_divergence(mixing),
+        "mixing_entropy_mean": float(entropy(mixing).mean()),
+        "gate_mean": float(gate.mean()),
+        "gate_saturation_share": float(outside.float().mean()),
+        "pool_usage_entropy": float(entropy(mixing.mean(dim=0))),
+        "pool_usage_entropy_max": math.log(num_prompts),
+        "pool_unused_share": float((mixing <= 1 / num_prompts).all(dim=0).float().mean()),
+    }
+
+
+@torch.no_grad()
+def gate_histogram(front_end: FrontEnd) -> dict[str, list[float]]:
+    """Return bin edges and counts of all gate values."""
+    gate = front_end.fusion.gate(torch.arange(front_end.scheduler.num_tasks))
+    counts = torch.histc(gate, bins=GATE_EDGES, min=0.0, max=1.0)
+    return {
+        "edges": [i / GATE_EDGES for i in range(GATE_EDGES + 1)],
+        "counts": counts.tolist(),
+    }
+
+
+def front_end_alarms(numbers: Mapping[str, float], config: EvaluateConfig) -> list[Alarm]:
+    """Return the alarms that the front end's numbers raise."""
+    checks = [
+        (
+            "prompt collapse",
+            numbers["mixing_js_divergence"] < config.min_mixing_divergence,
+            numbers["mixing_js_divergence"],
+            config.min_mixing_divergence,
+            "All tasks mix the pool alike. Lower the temperature or raise scheduler_init_std.",
+        ),
+        (
+            "gate saturation",
+            numbers["gate_saturation_share"] > config.max_gate_saturation,
+            numbers["gate_saturation_share"],
+            config.max_gate_saturation,
+            "Most gate values stand at 0 or 1, so little gradient reaches them. Move gate_bias "
+            "towards 0 or lower prompt_learning_rate.",
+        ),
+        (
+            "pool under-use",
+            numbers["pool_unused_share"] > config.max_unused_share,
+            numbers["pool_unused_share"],
+            config.max_unused_share,
+            "Many prompts are weighed over 1/K by no task. Choose a smaller pool_size.",
+        ),
+    ]
+    return [
+        Alarm(name=name, value=value, threshold=threshold, message=message)
+        for name, raised, value, threshold, message in checks
+        if raised
+    ]
+
+
+def weight_alarms(task_weights: Mapping[str, float]) -> list[Alarm]:
+    """Return an alarm for each task whose weight stands at a bound."""
+    low, high = WEIGHT_BOUNDS
+    return [
+        Alarm(
+            name="task weight at its bound",
+            value=weight,
+            threshold=low if weight <= low * 1.001 else high,
+            message=f"The weight of {task} reached its clamp. Lower task_weight_learning_rate.",
+        )
+        for task, weight in sorted(task_weights.items())
+        if weight <= low * 1.001 or weight >= high * 0.999
+    ]
+
+
+def temperature_alarms(trained: float, scores: Mapping[float, Sequence[float]]) -> list[Alarm]:
+    """Return an alarm for each temperature that beats the trained one beyond noise.
+
+    Args:
+        trained: The temperature of training, a key of `scores`.
+        scores: Temperature to the dev score of each task, tasks in one order.
+    """
+    alarms = []
+    for temperature, values in sorted(scores.items()):
+        gains = torch.tensor(values) - torch.tensor(scores[trained])
+        if temperature == trained or len(gains) < 2:
+            continue
+        noise = 2 * float(gains.std()) / math.sqrt(len(gains))
+        if float(gains.mean()) > noise:
+            alarms.append(
+                Alarm(
+                    name="temperature mismatch",
+                    value=float(gains.mean()),
+                    threshold=noise,
+                    message=f"Temperature {temperature} scores higher on the dev rows than "
+                    f"{trained}. Set model.temperature to it and train again.",
+                )
+            )
+    return alarms

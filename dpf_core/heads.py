@@ -1,0 +1,103 @@
+"""Label-text heads: a label is scored by the words that describe it.
+
+One module holds the heads of all tasks, so that a mixed-task batch needs no loop over tasks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dpf_core.errors import ShapeError, TaskIdError
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeadSpec:
+    """What a head must know of its task."""
+
+    name: str
+    kind: str
+    """`classification` or `multiple_choice`, as the gym's manifest says."""
+    labels: tuple[str, ...]
+    """In label-id order; empty for multiple choice, whose options come with each example."""
+    label_texts: tuple[str, ...]
+    """The words that describe each label, in the same order."""
+    metric: str
+
+
+class LabelTextHeads(nn.Module):
+    """Heads of all tasks: `logit_c = scale * <z, l_c + delta_c> + b_c`.
+
+    z and l are divided by their lengths, so that one scale serves every backbone. Deltas and biases
+    start at zero: before training a head is the backbone's own similarity of text and label.
+
+    Args:
+        specs: One for each task, in task-id order.
+        label_vectors: [L, H], the backbone's vector of each label text, in task order.
+        scale: Factor on the product, > 0.
+    """
+
+    label_vectors: Tensor
+    label_index: Tensor
+
+    def __init__(self, specs: Sequence[HeadSpec], label_vectors: Tensor, *, scale: float) -> None:
+        super().__init__()
+        counts = [len(spec.labels) for spec in specs]
+        if label_vectors.shape[0] != sum(counts):
+            raise ShapeError(
+                f"label_vectors must be [{sum(counts)}, H], one row a label, got "
+                f"{tuple(label_vectors.shape)}."
+            )
+        self.scale = scale
+        self.delta = nn.Parameter(torch.zeros_like(label_vectors, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(sum(counts)))
+        vectors = nn.functional.normalize(label_vectors.float(), dim=-1)
+        self.register_buffer("label_vectors", vectors, persistent=False)
+        self.register_buffer("label_index", _label_index(counts), persistent=False)
+
+    @property
+    def max_labels(self) -> int:
+        """Columns of the classification logits."""
+        return self.label_index.shape[1]
+
+    def forward(self, pooled: Tensor, task_ids: Tensor, options: Tensor | None = None) -> Tensor:
+        """Return one logit a candidate label.
+
+        Args:
+            pooled: [B, H], the mean hidden state over the real tokens.
+            task_ids: [B] int64.
+            options: [B, O, H] vectors of each example's options where the tasks are multiple
+                choice, with zero rows where an example has fewer; None for classification.
+
+        Returns:
+            [B, C] or [B, O] float32, `-inf` where a task or example has no such candidate.
+
+        Raises:
+            TaskIdError: A multiple-choice task came without options.
+        """
+        z = nn.functional.normalize(pooled.float(), dim=-1)
+        if options is not None:
+            scores = self.scale * torch.einsum("bh,boh->bo", z, options)
+            return scores.masked_fill((options == 0).all(dim=-1), float("-inf"))
+        index = self.label_index[task_ids]  # [B, C]
+        if bool((index[:, 0] < 0).any()):
+            raise TaskIdError(
+                "a multiple-choice task needs the vectors of its options, got none. Pass `options`."
+            )
+        every = self.scale * z @ (self.label_vectors + self.delta).T + self.bias  # [B, L]
+        return every.gather(1, index.clamp(min=0)).masked_fill(index < 0, float("-inf"))
+
+
+def mean_over_tokens(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Return [B, H], the mean of hidden states [B, S, H] where the mask [B, S] is 1."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _label_index(counts: Sequence[int]) -> Tensor:
+    index = torch.full((len(counts), max([1, *counts])), -1, dtype=torch.int64)
+    start = 0
+    for task_id, count in enumerate(counts):
+        index[task_id, :count] = torch.arange(start, start + count)
+        start += count
+    return index

@@ -1,0 +1,104 @@
+"""Task weights: GradNorm (arXiv 1711.02257) from one backward pass, and equal weights.
+
+Both have the same two methods: `weights` before a step, `update` after it.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+WEIGHT_BOUNDS = (0.1, 10.0)
+"""A task weight is clamped to these; one that stands at a bound is an alarm."""
+
+
+class LossBalancer(Protocol):
+    """Chooses the weight of each task's loss."""
+
+    weights: Tensor
+    """[T], positive, with sum T."""
+
+    def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
+        """Learn from a step; the arguments are [B], one entry for each task present."""
+
+
+class EqualWeights:
+    """Every task counts the same.
+
+    >>> EqualWeights(2).weights
+    tensor([1., 1.])
+    """
+
+    def __init__(self, num_tasks: int) -> None:
+        self.weights = torch.ones(num_tasks)
+
+    def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
+        """Change nothing."""
+
+
+class GradNorm:
+    """Task weights that pull weighted gradient norms together, equation 7.
+
+    Args:
+        initial_losses: [T], L_t(0) > 0.
+        restoring_force: alpha >= 0.
+        learning_rate: Step of log lambda, > 0.
+
+    >>> balancer = GradNorm(torch.ones(2), restoring_force=0.5, learning_rate=0.1)
+    >>> balancer.update(torch.tensor([0, 1]), torch.ones(2), torch.tensor([3.0, 1.0]))
+    >>> bool(balancer.weights[0] < balancer.weights[1])
+    True
+    """
+
+    def __init__(
+        self, initial_losses: Tensor, *, restoring_force: float, learning_rate: float
+    ) -> None:
+        self.initial_losses = initial_losses.clone()
+        self.restoring_force = restoring_force
+        self.learning_rate = learning_rate
+        self.weights = torch.ones_like(initial_losses)
+
+    @torch.no_grad()
+    def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
+        """Step log lambda of the tasks in the step; the others keep their weight.
+
+        Args:
+            task_ids: [B], each task once.
+            losses: [B], L_t of the step, without weights.
+            gradient_norms: [B], || d L_t / d pool ||, without weights.
+        """
+        present = self.weights[task_ids]
+        weighted = present * gradient_norms  # G_t
+        progress = losses / self.initial_losses[task_ids]
+        inverse_training_rates = progress / progress.mean()
+        target = weighted.mean() * inverse_training_rates**self.restoring_force
+        gradient = torch.sign(weighted - target) * gradient_norms * present
+        stepped = present * torch.exp(-self.learning_rate * gradient / _scale(weighted))
+        self.weights[task_ids] = stepped
+        self.weights = renormalise(self.weights, task_ids)
+
+
+def renormalise(weights: Tensor, task_ids: Tensor) -> Tensor:
+    """Return weights within bounds whose sum is T, where only the named tasks have moved.
+
+    Args:
+        weights: [T] positive.
+        task_ids: [B], the tasks that may change.
+
+    Returns:
+        [T]. The sum is T exactly up to rounding unless every moving weight stands at a bound.
+    """
+    low, high = WEIGHT_BOUNDS
+    result = weights.clone()
+    moving = result[task_ids].clamp(low, high)
+    rest = weights.sum() - weights[task_ids].sum()
+    budget = len(weights) - rest
+    for _ in range(8):  # each pass fixes the share that clamping took
+        moving = (moving * budget / moving.sum()).clamp(low, high)
+    result[task_ids] = moving
+    return result
+
+
+def _scale(weighted: Tensor) -> Tensor:
+    """Return the mean weighted norm, so that the step does not depend on the loss's unit."""
+    return weighted.mean().clamp(min=torch.finfo(weighted.dtype).tiny)

@@ -1,0 +1,184 @@
+"""A trained pool on disk: `pool.safetensors` with the trained tensors, `config.json` with the rest.
+
+The backbone is not stored, only named and hashed: a pool without its own backbone is refused.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from dpf_core.backbone import Backbone
+from dpf_core.config import BackboneConfig, ModelConfig, from_mapping, to_mapping
+from dpf_core.errors import CheckpointError, ConfigError
+from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
+from dpf_core.heads import HeadSpec
+from dpf_core.model import DPFModel, build_model
+
+FORMAT = "dpf-pool/1"
+
+TENSOR_NAMES = {
+    "front_end.pool.prompts": "pool",
+    "front_end.scheduler.scheduler_logits": "scheduler_logits",
+    "front_end.fusion.task_embedding": "task_embedding",
+    "front_end.fusion.gate_weight": "gate.weight",
+    "front_end.fusion.gate_bias": "gate.bias",
+    "front_end.prompt": "shared_prompt",
+    "heads.delta": "head.delta",
+    "heads.bias": "head.bias",
+}
+"""Parameter to its name in pool.safetensors."""
+
+
+def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> None:
+    """Write a trained pool.
+
+    Args:
+        folder: Made where it does not exist.
+        model: Its trainable tensors and settings are written.
+        extra: Further JSON values for config.json, such as the hash of the gym's manifest.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        TENSOR_NAMES[name]: tensor.detach().contiguous()
+        for name, tensor in model.trainable_parameters().items()
+    }
+    write_bytes_atomic(folder / "pool.safetensors", save(tensors))
+    backbone = model.backbone
+    write_json(
+        folder / "config.json",
+        {
+            "format": FORMAT,
+            "backbone": to_mapping(backbone.config)
+            | {
+                "sha256": backbone.sha256,
+                "model_type": backbone.model_type,
+                "hidden_size": backbone.hidden_size,
+            },
+            "model": to_mapping(model.config),
+            "tasks": [task_record(task_id, spec) for task_id, spec in enumerate(model.tasks)],
+            "sha256": {"pool.safetensors": sha256_file(folder / "pool.safetensors")},
+            **extra,
+        },
+    )
+
+
+def task_record(task_id: int, spec: HeadSpec) -> dict[str, Any]:
+    """Return what the pool's and the export's JSON say of a task."""
+    return {
+        "id": task_id,
+        "name": spec.name,
+        "kind": spec.kind,
+        "labels": list(spec.labels),
+        "label_texts": list(spec.label_texts),
+        "metric": spec.metric,
+    }
+
+
+def read_pool_config(folder: Path) -> dict[str, Any]:
+    """Return config.json of a pool.
+
+    Raises:
+        CheckpointError: It is missing, no JSON, or of another format.
+    """
+    path = folder / "config.json"
+    try:
+        config = read_json(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"a pool must have a readable config.json, got {type(error).__name__}: {error} "
+            f"({path}). Train the pool again: dvc repro train."
+        ) from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else config
+        raise CheckpointError(
+            f"a pool's format must be {FORMAT!r}, got {found!r} ({path}). Train the pool again "
+            "with this version."
+        )
+    return config
+
+
+def backbone_config(config: Mapping[str, Any]) -> BackboneConfig:
+    """Return the settings of the backbone that a pool was trained with."""
+    fields = BackboneConfig.__dataclass_fields__
+    values = {key: value for key, value in config["backbone"].items() if key in fields}
+    return from_mapping(BackboneConfig, values, "backbone in the pool's config.json")
+
+
+def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
+    """Return the trained model.
+
+    Args:
+        folder: As `save_pool` wrote it.
+        backbone: The one that the pool was trained with.
+
+    Raises:
+        CheckpointError: The files are damaged, or belong to another backbone.
+    """
+    config = read_pool_config(folder)
+    expected = config["backbone"]["sha256"]
+    if backbone.sha256 != expected:
+        raise CheckpointError(
+            f"the backbone's weights must have SHA-256 {expected}, got {backbone.sha256} "
+            f"({backbone.directory}). Use the backbone that the pool in {folder} was trained with: "
+            f"{config['backbone']['name']}."
+        )
+    tensors = _read_tensors(folder / "pool.safetensors", config["sha256"]["pool.safetensors"])
+    try:
+        settings = from_mapping(ModelConfig, config["model"], f"model in {folder / 'config.json'}")
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+    model = build_model(backbone, _tasks(config), settings, torch.Generator())
+    for name, parameter in model.trainable_parameters().items():
+        _fill(parameter, tensors, TENSOR_NAMES[name], folder)
+    return model
+
+
+def _tasks(config: Mapping[str, Any]) -> list[HeadSpec]:
+    return [
+        HeadSpec(
+            name=task["name"],
+            kind=task["kind"],
+            labels=tuple(task["labels"]),
+            label_texts=tuple(task["label_texts"]),
+            metric=task["metric"],
+        )
+        for task in config["tasks"]
+    ]
+
+
+def _read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
+    try:
+        found = sha256_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"a pool's tensors must be readable, got {type(error).__name__}: {error} ({path}). "
+            "Restore the file (dvc checkout) or train again."
+        ) from error
+    if found != expected:
+        raise CheckpointError(
+            f"the pool's tensors must have SHA-256 {expected} as config.json says, got {found} "
+            f"({path}). Restore the file (dvc checkout) or train again."
+        )
+    return tensors
+
+
+def _fill(
+    parameter: torch.nn.Parameter, tensors: Mapping[str, Tensor], name: str, folder: Path
+) -> None:
+    if name not in tensors or tensors[name].shape != parameter.shape:
+        found = tuple(tensors[name].shape) if name in tensors else "none"
+        raise CheckpointError(
+            f"the pool's tensor {name!r} must be {tuple(parameter.shape)}, got {found} "
+            f"({folder / 'pool.safetensors'}). Train the pool again with this version."
+        )
+    with torch.no_grad():
+        parameter.copy_(tensors[name])

@@ -1,0 +1,1 @@
+"""Multi-task training: examples, batches, optimiser, checkpoints and the loop."""

@@ -1,0 +1,107 @@
+"""Checkpoints of a running training: atomic, keyed, checked by hash, resumed to the same bits.
+
+A checkpoint is a folder `step-000050` with `state.safetensors` and `state.json`. It is written
+under another name and renamed when complete, so a folder with the final name is always whole. The
+finished pool is another format: `pool_io.py`.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from dpf_core.errors import CheckpointError
+from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
+
+KEEP = 2
+"""Newest checkpoints that stay; the older one is for when the newest turns out damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that the next step depends on."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+    """JSON values."""
+
+
+class CheckpointStore:
+    """The checkpoints of one training run.
+
+    Args:
+        folder: Of this run alone; its name carries the key of everything that shapes the result.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        """Write a checkpoint and drop those older than the newest two.
+
+        Raises:
+            CheckpointError: The folder cannot be written; earlier checkpoints are untouched.
+        """
+        target = self.folder / f"step-{step:06d}"
+        staging = self.folder / f".{target.name}.partial"
+        try:
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
+            write_bytes_atomic(staging / "state.safetensors", save(_contiguous(snapshot.tensors)))
+            digest = sha256_file(staging / "state.safetensors")
+            write_json(staging / "state.json", {"sha256": digest, "values": snapshot.values})
+            if target.exists():
+                shutil.rmtree(target)
+            staging.replace(target)
+        except OSError as error:
+            raise CheckpointError(
+                f"a checkpoint must be writable, got {error} ({target}). Free space or permit "
+                "writing there, then run again: training resumes at the last whole checkpoint."
+            ) from error
+        for old in self._folders()[:-KEEP]:
+            shutil.rmtree(old)
+
+    def load_latest(self) -> tuple[Snapshot | None, list[str]]:
+        """Return the newest whole checkpoint and a sentence for each damaged one passed over."""
+        problems: list[str] = []
+        for folder in reversed(self._folders()):
+            try:
+                return _read(folder), problems
+            except CheckpointError as error:
+                problems.append(str(error))
+        return None, problems
+
+    def clear(self) -> None:
+        """Remove the run's checkpoints, after it has succeeded."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*"))
+
+
+def _read(folder: Path) -> Snapshot:
+    try:
+        record = read_json(folder / "state.json")
+        expected, values = record["sha256"], record["values"]
+        found = sha256_file(folder / "state.safetensors")
+        if found != expected:
+            raise CheckpointError(
+                f"a checkpoint's state.safetensors must have SHA-256 {expected}, got {found} "
+                f"({folder}). It is damaged and passed over."
+            )
+        return Snapshot(load_file(folder / "state.safetensors"), values)
+    except (OSError, json.JSONDecodeError, KeyError, SafetensorError) as error:
+        raise CheckpointError(
+            f"a checkpoint must be readable, got {type(error).__name__}: {error} ({folder}). "
+            "It is damaged and passed over."
+        ) from error
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}

@@ -1,0 +1,275 @@
+"""The training loop: mixed-task steps, task weights, early stopping, checkpoints and history."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dpf_core.config import TrainConfig
+from dpf_core.errors import ConfigError
+from dpf_core.evaluation.diagnostics import entropy
+from dpf_core.evaluation.per_task import predict, quick_score
+from dpf_core.examples import TaskExamples
+from dpf_core.loss_balancing import EqualWeights, GradNorm
+from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.training.checkpoint import CheckpointStore, Snapshot
+from dpf_core.training.mixing import mixing_table
+from dpf_core.training.optimizer import build_optimizer, set_learning_rate
+from dpf_core.training.step import StepResult, accumulate_gradients
+
+HistoryRow = tuple[int, str, str, float]
+"""Step, task name (`all` for the mean), quantity, value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What a progress bar shows after a step."""
+
+    step: int
+    max_steps: int
+    loss: float
+    dev_score: float | None
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainResult:
+    """What training did; the model itself holds the best weights."""
+
+    num_steps: int
+    best_step: int
+    best_dev_score: float
+    is_stopped_early: bool
+    examples_seen: int
+    task_weights: dict[str, float]
+    final_losses: dict[str, float]
+    history: list[HistoryRow]
+    resumed_at: int | None
+    """Step of the checkpoint that training went on from."""
+    problems: list[str]
+    """Damaged checkpoints that were passed over."""
+
+
+@dataclass(slots=True)
+class _State:
+    step: int = 0
+    best_step: int = 0
+    best_score: float = float("-inf")
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: list[HistoryRow] = field(default_factory=list)
+    pending: dict[str, list[float]] = field(default_factory=dict)
+    """Loss sum and count of each task since the last history row."""
+
+
+def train(
+    model: DPFModel,
+    train_sets: Sequence[TaskExamples],
+    dev_sets: Sequence[TaskExamples],
+    config: TrainConfig,
+    *,
+    checkpoints: CheckpointStore | None = None,
+    on_step: Callable[[Progress], None] = lambda _: None,
+) -> TrainResult:
+    """Train the model in place and leave it at its best dev score.
+
+    Two runs with the same arguments give the same bits, also when one was killed and resumed.
+
+    Args:
+        model: Starts as it is; its backbone never changes.
+        train_sets: Training rows of each task, in task-id order.
+        dev_sets: Held-out rows of each task, in task-id order.
+        config: Steps, rates and balancing.
+        checkpoints: Where to write checkpoints and look for one to go on from.
+        on_step: Called after each step, for a progress bar.
+
+    Raises:
+        ConfigError: A setting has no effect, or training diverged.
+    """
+    if model.front_end is None and config.loss_balancing == "gradnorm":
+        raise ConfigError(
+            "loss_balancing must be equal where model.method is heads_only, got gradnorm "
+            "(train.loss_balancing in params.yaml): without a prompt no parameter is shared."
+        )
+    run = _Run(model, train_sets, dev_sets, config)
+    resumed_at, problems = run.resume(checkpoints)
+    while run.state.step < config.max_steps and not run.is_out_of_patience:
+        loss = run.advance()
+        dev_score = run.measure()
+        done = run.state.step
+        if checkpoints and done % config.checkpoint_every_steps == 0 and done < config.max_steps:
+            checkpoints.save(done, run.snapshot())
+        on_step(Progress(step=done, max_steps=config.max_steps, loss=loss, dev_score=dev_score))
+    return run.finish(resumed_at, problems)
+
+
+class _Run:
+    """A training in progress: state between steps, and how it is saved and restored."""
+
+    def __init__(
+        self,
+        model: DPFModel,
+        train_sets: Sequence[TaskExamples],
+        dev_sets: Sequence[TaskExamples],
+        config: TrainConfig,
+    ) -> None:
+        self.model, self.config = model, config
+        self.train_sets, self.dev_sets = train_sets, dev_sets
+        self.names = [task.name for task in model.tasks]
+        self.named = model.trainable_parameters()
+        self.optimizer = build_optimizer(model, config)
+        self.state = _State()
+        self.balancer: EqualWeights | GradNorm = EqualWeights(len(self.names))
+        self.table = mixing_table(
+            [len(task) for task in train_sets],
+            num_steps=config.max_steps,
+            batch_size=config.batch_size,
+            sampling_temperature=config.sampling_temperature,
+            seed=config.seed,
+        )
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        waited = self.state.step - self.state.best_step
+        return self.state.best_step > 0 and waited >= (
+            self.config.patience * self.config.eval_every_steps
+        )
+
+    def resume(self, checkpoints: CheckpointStore | None) -> tuple[int | None, list[str]]:
+        snapshot, problems = checkpoints.load_latest() if checkpoints else (None, [])
+        if self.config.loss_balancing == "gradnorm":
+            self.balancer = GradNorm(
+                snapshot.tensors["balancer.initial_losses"] if snapshot else self.initial_losses(),
+                restoring_force=self.config.restoring_force,
+                learning_rate=self.config.task_weight_learning_rate,
+            )
+        if snapshot is None:
+            return None, problems
+        self.restore(snapshot)
+        return self.state.step, problems
+
+    def initial_losses(self) -> Tensor:
+        """Return L_t(0), [T], on the first rows of each training set (their order is seeded)."""
+        count = self.config.initial_loss_rows
+        losses = [predict(self.model, task.head(count))[1] for task in self.train_sets]
+        return torch.tensor(losses)
+
+    def advance(self) -> float:
+        step = self.state.step
+        examples = [(self.train_sets[task], int(row)) for task, row in self.table[step]]
+        set_learning_rate(self.optimizer, step, self.config)
+        self.optimizer.zero_grad(set_to_none=True)
+        result = accumulate_gradients(self.model, examples, self.balancer.weights)
+        loss = float(result.losses.mean())
+        if not torch.isfinite(result.losses).all():
+            raise ConfigError(
+                f"the loss must stay finite, got {loss} at step {step}. Lower "
+                "train.prompt_learning_rate or train.head_learning_rate in params.yaml."
+            )
+        tensors = list(self.named.values())
+        torch.nn.utils.clip_grad_norm_(tensors, self.config.gradient_clip)
+        self.optimizer.step()
+        self.balancer.update(result.task_ids, result.losses, result.gradient_norms)
+        self.state.step += 1
+        self._record(result)
+        return loss
+
+    def measure(self) -> float | None:
+        """Score the dev rows when it is time, and keep the best weights."""
+        step, config = self.state.step, self.config
+        if step % config.eval_every_steps and step != config.max_steps:
+            return None
+        scores = [quick_score(self.model, task) for task in self.dev_sets]
+        mean = sum(scores) / len(scores)
+        rows = zip([*self.names, "all"], [*scores, mean], strict=True)
+        self.state.history += [(step, name, "dev_score", value) for name, value in rows]
+        if mean > self.state.best_score:
+            self.state.best_score, self.state.best_step = mean, step
+            self.state.best = {name: t.detach().clone() for name, t in self.named.items()}
+        return mean
+
+    def finish(self, resumed_at: int | None, problems: list[str]) -> TrainResult:
+        state = self.state
+        with torch.no_grad():
+            for name, tensor in self.named.items():
+                tensor.copy_(state.best[name])
+        final = {name: value for _, name, quantity, value in state.history if quantity == "loss"}
+        return TrainResult(
+            num_steps=state.step,
+            best_step=state.best_step,
+            best_dev_score=state.best_score,
+            is_stopped_early=state.step < self.config.max_steps,
+            examples_seen=state.step * self.config.batch_size,
+            task_weights=dict(zip(self.names, self.balancer.weights.tolist(), strict=True)),
+            final_losses={name: final[name] for name in self.names if name in final},
+            history=state.history,
+            resumed_at=resumed_at,
+            problems=problems,
+        )
+
+    def snapshot(self) -> Snapshot:
+        tensors: dict[str, Tensor] = {f"parameter.{n}": t for n, t in self.named.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.state.best.items()}
+        for name, parameter in self.named.items():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{key}.{name}"] = value
+        tensors["balancer.weights"] = self.balancer.weights
+        if isinstance(self.balancer, GradNorm):
+            tensors["balancer.initial_losses"] = self.balancer.initial_losses
+        values: dict[str, Any] = {
+            "step": self.state.step,
+            "best_step": self.state.best_step,
+            "best_score": self.state.best_score if self.state.best else None,
+            "history": self.state.history,
+            "pending": self.state.pending,
+        }
+        return Snapshot(tensors, values)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        tensors, values = snapshot.tensors, snapshot.values
+        with torch.no_grad():
+            for name, tensor in self.named.items():
+                tensor.copy_(tensors[f"parameter.{name}"])
+                suffix = f".{name}"
+                self.optimizer.state[tensor] = {
+                    key.removeprefix("optimizer.").removesuffix(suffix): value
+                    for key, value in tensors.items()
+                    if key.startswith("optimizer.") and key.endswith(suffix)
+                }
+        best = values["best_score"]
+        self.state = _State(
+            step=values["step"],
+            best_step=values["best_step"],
+            best_score=float("-inf") if best is None else best,
+            best={k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")},
+            history=[tuple(row) for row in values["history"]],
+            pending=values["pending"],
+        )
+        self.balancer.weights = tensors["balancer.weights"]
+
+    def _record(self, result: StepResult) -> None:
+        state = self.state
+        for task_id, loss in zip(result.task_ids.tolist(), result.losses.tolist(), strict=True):
+            pending = state.pending.setdefault(self.names[task_id], [0.0, 0])
+            pending[0] += loss
+            pending[1] += 1
+        if state.step % self.config.log_every_steps:
+            return
+        for name, (total, count) in sorted(state.pending.items()):
+            state.history.append((state.step, name, "loss", total / count))
+        state.pending = {}
+        weights = zip(self.names, self.balancer.weights.tolist(), strict=True)
+        state.history += [(state.step, name, "task_weight", value) for name, value in weights]
+        if isinstance(self.model.front_end, FrontEnd):
+            state.history += _front_end_rows(self.model.front_end, self.names, state.step)
+
+
+@torch.no_grad()
+def _front_end_rows(front_end: FrontEnd, names: Sequence[str], step: int) -> list[HistoryRow]:
+    task_ids = torch.arange(len(names))
+    gates = front_end.fusion.gate(task_ids).mean(dim=1).tolist()
+    entropies = entropy(front_end.scheduler(task_ids)).tolist()
+    rows = [(step, name, "gate_mean", value) for name, value in zip(names, gates, strict=True)]
+    return rows + [
+        (step, name, "mixing_entropy", value) for name, value in zip(names, entropies, strict=True)
+    ]
