@@ -1,0 +1,198 @@
+"""What a valid gym is: Great Expectations suites, one function for each kind of table.
+
+Each expectation belongs to a gate, named in its `meta`, which says in words what failed and what to
+do. Severity critical stops the stage; severity warning is reported. Importing this module imports
+great_expectations (seconds), so only the validate stage and its tests do.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import great_expectations as gx
+from great_expectations import expectations as _exported
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.row_conditions import Column
+
+from dpf_core.errors import GymError
+from dpf_core.gym.reader import TaskRecord
+from dpf_core.naming import nearest
+from pipeline.validation_config import ValidateConfig
+from pipeline.validation_gates import GATES
+from pipeline.validation_table import FILE_COLUMNS, ROW_COLUMNS, WHOLE_SPLITS
+
+gxe: Any = _exported  # re-exported without saying so, which strict typing refuses
+
+
+def file_suite() -> gx.ExpectationSuite:
+    """Return the suite of the file table: all files there, not empty, as recorded."""
+    return gx.ExpectationSuite(
+        name="files",
+        expectations=[
+            _gate("columns", gxe.ExpectTableColumnsToMatchOrderedList, column_list=FILE_COLUMNS),
+            _gate("file_present", gxe.ExpectColumnValuesToNotBeNull, column="sha256"),
+            _gate("file_not_empty", gxe.ExpectColumnValuesToBeBetween, column="rows", min_value=1),
+            _gate(
+                "file_unchanged",
+                gxe.ExpectColumnPairValuesToBeEqual,
+                column_A="sha256",
+                column_B="manifest_sha256",
+                ignore_row_if="either_value_is_missing",
+            ),
+        ],
+    )
+
+
+def row_suite(
+    task: TaskRecord, train_files: Sequence[str], config: ValidateConfig
+) -> gx.ExpectationSuite:
+    """Return the suite of a task's row table: the rules for all, and those of the task's kind.
+
+    Args:
+        task: The task's record in the manifest.
+        train_files: Names of the files that must hold every label.
+        config: The limits.
+
+    Raises:
+        GymError: No suite is known for the task's kind.
+    """
+    if task.kind not in KINDS:
+        raise GymError(
+            f"kind must be one of {', '.join(KINDS)}, got {task.kind!r} (task {task.name}, "
+            f"manifest.json).{nearest(task.kind, KINDS)} Correct the task's specification."
+        )
+    of_kind = KINDS[task.kind](task, train_files, config)
+    return gx.ExpectationSuite(
+        name=task.name, expectations=[*_structure(), *_text(config), *of_kind, *_rows(config)]
+    )
+
+
+def _gate(name: str, expectation: Callable[..., Expectation], **fields: Any) -> Expectation:
+    severity = fields.pop("severity", GATES[name].severity)
+    return expectation(severity=severity, meta={"gate": name}, **fields)
+
+
+def _structure() -> list[Expectation]:
+    return [
+        _gate("columns", gxe.ExpectTableColumnsToMatchOrderedList, column_list=ROW_COLUMNS),
+        _gate(
+            "two_columns",
+            gxe.ExpectColumnValuesToBeBetween,
+            column="num_fields",
+            min_value=2,
+            max_value=2,
+            row_condition=Column("is_excused") == False,  # noqa: E712  builds a condition
+        ),
+        _gate("utf8", gxe.ExpectColumnValuesToBeInSet, column="is_utf8", value_set=[True]),
+        _gate("line_end", gxe.ExpectColumnValuesToBeInSet, column="is_ended", value_set=[True]),
+        _gate(
+            "unreadable_line",
+            gxe.ExpectColumnValuesToBeInSet,
+            column="is_excused",
+            value_set=[False],
+        ),
+    ]
+
+
+def _text(config: ValidateConfig) -> list[Expectation]:
+    expectations = []
+    for column in ("input", "output"):
+        expectations += [
+            _gate("blank_text", gxe.ExpectColumnValuesToMatchRegex, column=column, regex=r"\S"),
+            _gate("nul_text", gxe.ExpectColumnValuesToNotMatchRegex, column=column, regex="\x00"),
+            _gate(
+                "long_text",
+                gxe.ExpectColumnValueLengthsToBeBetween,
+                column=column,
+                max_value=config.max_chars,
+            ),
+        ]
+    return expectations
+
+
+def _rows(config: ValidateConfig) -> list[Expectation]:
+    expectations = [
+        _gate(
+            "test_overlap",
+            gxe.ExpectColumnValuesToBeInSet,
+            column="is_trained_on",
+            value_set=[False],
+            mostly=1 - config.warn_overlap_fraction,
+            row_condition=Column("split") == "test",
+        )
+    ]
+    for split in WHOLE_SPLITS:
+        in_split = Column("split") == split
+        expectations.append(
+            _gate(
+                "duplicate_rows",
+                gxe.ExpectCompoundColumnsToBeUnique,
+                column_list=["file", "input", "output"],
+                ignore_row_if="any_value_is_missing",
+                mostly=1 - config.warn_duplicate_fraction,
+                row_condition=in_split,
+            )
+        )
+        expectations += [
+            _gate(
+                "conflicting_rows",
+                gxe.ExpectColumnValuesToBeBetween,
+                severity=severity,
+                column="num_outputs",
+                max_value=1,
+                mostly=1 - allowed,
+                row_condition=in_split,
+            )
+            for severity, allowed in (("warning", 0), ("critical", config.max_conflict_fraction))
+        ]
+    return expectations
+
+
+def _classification(
+    task: TaskRecord, train_files: Sequence[str], config: ValidateConfig
+) -> list[Expectation]:
+    labels = list(task.labels or ())
+    return [
+        _gate("known_label", gxe.ExpectColumnValuesToBeInSet, column="output", value_set=labels),
+        _gate(
+            "label_balance",
+            gxe.ExpectColumnValuesToBeBetween,
+            column="label_fraction",
+            min_value=config.min_label_fraction,
+            row_condition=Column("split") == "full_train",
+        ),
+        *(
+            gxe.ExpectColumnDistinctValuesToContainSet(
+                column="output",
+                value_set=labels,
+                row_condition=Column("file") == file,
+                severity="critical",
+                meta={"gate": "label_in_train", "file": file},
+            )
+            for file in train_files
+        ),
+    ]
+
+
+def _multiple_choice(
+    task: TaskRecord, train_files: Sequence[str], config: ValidateConfig
+) -> list[Expectation]:
+    del train_files, config  # answers are free text, so no label has to be present
+    if task.options != "lettered":
+        return []
+    return [
+        _gate("two_options", gxe.ExpectColumnValuesToBeBetween, column="num_options", min_value=2),
+        _gate(
+            "answer_is_option",
+            gxe.ExpectColumnPairValuesToBeEqual,
+            column_A="output",
+            column_B="matching_option",
+            ignore_row_if="either_value_is_missing",
+        ),
+    ]
+
+
+KINDS: Mapping[str, Callable[[TaskRecord, Sequence[str], ValidateConfig], list[Expectation]]] = {
+    "classification": _classification,
+    "multiple_choice": _multiple_choice,
+}
+"""Kind of task -> the expectations that only this kind has; a new kind is one entry here."""

@@ -1,0 +1,78 @@
+"""The parameters of the validate stage, readable without Great Expectations."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from dpf_core.errors import ConfigError
+from dpf_core.naming import nearest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ValidateConfig:
+    """Limits of the gym's checks, section `validate` of params.yaml.
+
+    Structure (columns, encoding, blank or NUL text, labels, missing labels, files) has no limit to
+    set: one such row is one too many. Shares are of the rows of one file.
+    """
+
+    max_chars: int
+    """Longest input or output in characters that draws no warning, > 0."""
+    max_conflict_fraction: float
+    """Largest share of rows with a twin of another output; above it the stage stops. In [0, 1].
+
+    At or below it conflicts are a warning: annotators disagree in every real collection.
+    """
+    min_label_fraction: float
+    """Share of the full training rows below which a label draws a warning, in [0, 1]."""
+    warn_duplicate_fraction: float
+    """Share of repeated rows in a file above which there is a warning, in [0, 1]."""
+    warn_overlap_fraction: float
+    """Share of test rows that are also trained on above which there is a warning, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        _check_count("max_chars", self.max_chars)
+        for name in (
+            "max_conflict_fraction",
+            "min_label_fraction",
+            "warn_duplicate_fraction",
+            "warn_overlap_fraction",
+        ):
+            _check_fraction(name, getattr(self, name))
+
+    @classmethod
+    def from_section(cls, section: Mapping[str, Any]) -> "ValidateConfig":
+        """Return the config for a section of params.yaml, every key given and none unknown.
+
+        Raises:
+            ConfigError: A key is unknown or missing, or a value is outside its range.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        for key in section:
+            if key not in names:
+                raise ConfigError(
+                    f"a key of section validate must be one of {', '.join(names)}, got {key!r} "
+                    f"(params.yaml).{nearest(str(key), names)} Correct or remove it."
+                )
+        if missing := [name for name in names if name not in section]:
+            raise ConfigError(
+                f"section validate must set every key, got none for {', '.join(missing)} "
+                "(params.yaml). Add it; DVC sees a change only in what is written there."
+            )
+        return cls(**section)
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(
+            f"{name} must be a whole number > 0, got {value!r} (validate.{name} in params.yaml). "
+            "Use for instance 10000."
+        )
+
+
+def _check_fraction(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(
+            f"{name} must be a share between 0 and 1, got {value!r} (validate.{name} in "
+            "params.yaml). Write 5 percent as 0.05."
+        )

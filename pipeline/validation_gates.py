@@ -1,0 +1,120 @@
+"""The gates of the gym in words: what is demanded, how a fault reads, and its cure.
+
+`pipeline.expectations` says how each is checked; nothing here imports Great Expectations.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """The words for one property of the gym."""
+
+    title: str
+    """The property, as a heading."""
+    fault: str
+    """Continues "n of m rows ..."."""
+    cure: str
+    """What to do, an imperative sentence."""
+    shows: str | None = None
+    """The column whose value is the evidence; None is the column that the expectation reads."""
+    severity: str = "critical"
+
+
+GATES: Mapping[str, Gate] = {
+    "columns": Gate("Exact columns of the table", "have other columns", "Report this as a bug."),
+    "file_present": Gate(
+        "Every file is there", "is missing", "Build the gym again: `dvc repro --force ingest`."
+    ),
+    "file_not_empty": Gate(
+        "No empty file",
+        "has no rows",
+        "Give the task rows for every split, or remove it from ingest.tasks.",
+    ),
+    "file_unchanged": Gate(
+        "Files are as ingest wrote them",
+        "has other bytes than the manifest records",
+        "Never edit data/gym: correct the source and run `dvc repro --force ingest`.",
+    ),
+    "two_columns": Gate(
+        "One input and one output a line",
+        "are not `input<TAB>output`",
+        "Leave exactly one tab in each line.",
+        "num_fields",
+    ),
+    "line_end": Gate(
+        "Every line ends",
+        "have no line feed at their end",
+        "Add it if the row is whole; otherwise restore the file, which was cut short.",
+    ),
+    "utf8": Gate("UTF-8 text", "are not UTF-8", "Save the file as UTF-8."),
+    "unreadable_line": Gate(
+        "Lines of official files that are no row",
+        "are left out: CrossFit's own file has an unescaped tab or line feed there",
+        "Nothing to do; other readers of these files see broken rows.",
+        "num_fields",
+        severity="warning",
+    ),
+    "blank_text": Gate(
+        "No blank text", "have no visible text", "Fill in the text or remove the rows."
+    ),
+    "nul_text": Gate("No NUL characters", "contain a NUL character", "Remove the NUL characters."),
+    "known_label": Gate(
+        "Only the task's labels",
+        "have an output that is not a label of the task",
+        "Correct the output, or declare the label in the task's specification.",
+        "output",
+    ),
+    "label_in_train": Gate(
+        "Every label is trained on",
+        "lack a label",
+        "Add training rows of the label, or remove it from the task's specification.",
+    ),
+    "label_balance": Gate(
+        "Label balance",
+        "belong to a rare label",
+        "Expect a low macro-F1 for it, or collect more rows.",
+        "output",
+        severity="warning",
+    ),
+    "two_options": Gate(
+        "At least two options a row",
+        "offer fewer than two options",
+        "Write the options as `question (A) first (B) second`.",
+        "input",
+    ),
+    "answer_is_option": Gate(
+        "The answer is one of the row's options",
+        "have an output that is not one of their options",
+        "Write the output exactly as one of the options.",
+        "output",
+    ),
+    "long_text": Gate(
+        "Length",
+        "are very long",
+        "Check for lines glued together; a model reads only the start.",
+        severity="warning",
+    ),
+    "duplicate_rows": Gate(
+        "Duplicate rows",
+        "repeat another row",
+        "Remove repeats if they are not natural.",
+        "input",
+        severity="warning",
+    ),
+    "conflicting_rows": Gate(
+        "Conflicting rows",
+        "share their input with a row of another output",
+        "Decide on one output for each input.",
+        "input",
+        severity="warning",
+    ),
+    "test_overlap": Gate(
+        "Test rows that are trained on",
+        "have an input that is also in training rows",
+        "Read the score with this in mind: these rows are partly remembered.",
+        "input",
+        severity="warning",
+    ),
+}
