@@ -80,8 +80,8 @@ def _metadata(stage: Stage, run: StageRun, root: Path) -> dict[str, Any]:
     entry = dvc_project.read_lock(root)[stage.name]
     outs = {out["path"]: out["md5"] for out in entry.get("outs", ())}
     return {
-        **stage_metadata(root, stage.metrics, stage.outs),
         **run.reported,
+        **stage_metadata(root, stage.metrics, stage.outs),
         "dvc/ran": run.ran,
         "dvc/outs": dg.MetadataValue.json(outs),
     }

@@ -25,4 +25,7 @@ def build_definitions(root: Path) -> dg.Definitions:
     return dg.Definitions.merge(own, build_automation(asset.key.path[-1] for asset in assets))
 
 
-defs = build_definitions(Path.cwd())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the definitions of the project in the working directory."""
+    return build_definitions(Path.cwd())

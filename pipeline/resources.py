@@ -61,7 +61,7 @@ class DvcRunner(dg.ConfigurableResource[Any]):
         # --wait-for-lock waits for DVC's short lock only; that no two runs share the workspace
         # is the concern of dagster.yaml.
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command,
             cwd=self.project_dir,
             env={**os.environ, "PATH": _search_path(), **pipes_env},
@@ -70,13 +70,13 @@ class DvcRunner(dg.ConfigurableResource[Any]):
             text=True,
             errors="replace",
             start_new_session=True,
-        )
-        try:
-            tail = _echo(process)
-            return process.wait(), tail
-        except BaseException:  # also Dagster's interrupt, which is no Exception
-            self._stop(process)
-            raise
+        ) as process:
+            try:
+                tail = _echo(process)
+                return process.wait(), tail
+            except BaseException:  # also Dagster's interrupt, which is no Exception
+                self._stop(process)
+                raise
 
     def _stop(self, process: subprocess.Popen[str]) -> None:
         """End the whole group; the stage gets SIGINT first, to leave a resumable checkpoint."""
