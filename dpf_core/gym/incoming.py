@@ -28,6 +28,10 @@ class IncomingSource:
         names = [TASK_FILE, *(f"{split}.tsv" for split in spec.splits)]
         return {f"{spec.name}/{name}": self.directory / spec.name / name for name in names}
 
+    def dropped(self, spec: TaskSpec) -> dict[str, int]:
+        """Return nothing: every row is the user's own."""
+        return {}
+
     def rows(self, spec: TaskSpec, split: str) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of `<split>.tsv` as columns `input` and `output`.
 

@@ -34,11 +34,12 @@ def parse_options(text: str) -> tuple[str, tuple[str, ...]]:
     question, mark, rest = text.rpartition(" (A) ")
     options = []
     for letter in string.ascii_uppercase[1:]:
-        option, following, tail = rest.partition(f" ({letter}) ")
+        option, following, rest = rest.partition(f" ({letter}) ")
         options.append(option)
         if not following:
             break
-        rest = tail
+    else:
+        options.append(rest)
     if not mark or len(options) < 2:
         raise ValueError(
             "the input must end with lettered options such as ' (A) yes (B) no', got "

@@ -9,7 +9,7 @@ from dpf_core.errors import GymError
 from dpf_core.gym.options import letter_options, parse_options
 from dpf_core.gym.sampling import Row, carve
 from dpf_core.gym.sources import Source
-from dpf_core.gym.spec import CLASSIFICATION, TaskSpec
+from dpf_core.gym.spec import CLASSIFICATION, MULTIPLE_CHOICE, TaskSpec
 from dpf_core.gym.template import CLEANINGS, Template, as_text
 from dpf_core.naming import nearest
 
@@ -33,7 +33,7 @@ def task_rows(source: Source, spec: TaskSpec) -> TaskRows:
         GymError: The source lacks a split or column, a row breaks the specification, a split is
             empty, or a label does not occur in train.
     """
-    dropped: Counter[str] = Counter()
+    dropped = Counter(source.dropped(spec))
     train = list(_pairs(source, spec, spec.train_split, dropped))
     if spec.test_split is None:
         train, test = carve(train)
@@ -57,6 +57,7 @@ def _pairs(source: Source, spec: TaskSpec, split: str, dropped: Counter[str]) ->
             continue
         if not spec.official:
             _check_writable(pair, f"{where}, row {number}")
+            _check_options(pair, spec, f"{where}, row {number}")
         yield pair
 
 
@@ -120,6 +121,14 @@ def _check_writable(pair: Row, where: str) -> None:
                     f"file cannot hold, got {name} in {text[:80]!r}. Replace it, for instance by "
                     "naming `clean: [one_line]` in the specification."
                 )
+
+
+def _check_options(pair: Row, spec: TaskSpec, where: str) -> None:
+    if spec.kind == MULTIPLE_CHOICE and pair[1] not in parse_options(pair[0])[1]:
+        raise GymError(
+            f"{where}: options must not hold the mark of another option such as ' (B) ', got "
+            f"{pair[0][-80:]!r}, from which {pair[1]!r} cannot be read back. Reword the option."
+        )
 
 
 def _check_label_cover(spec: TaskSpec, train: list[Row]) -> None:

@@ -32,6 +32,9 @@ class Source(Protocol):
     def files(self, spec: TaskSpec) -> dict[str, Path]:
         """Return the files that the task's rows come from, by a name without machine paths."""
 
+    def dropped(self, spec: TaskSpec) -> dict[str, int]:
+        """Return how many examples the source itself leaves out of the task, by reason."""
+
 
 class MirrorSource:
     """Public data sets in a folder: `<id>/<configuration or default>/<split>.parquet`."""
@@ -46,6 +49,10 @@ class MirrorSource:
         folder = f"{spec.source_id}/{spec.source_config or 'default'}"
         keys = [f"{folder}/{split}.parquet" for split in spec.splits]
         return {key: self.directory / key for key in keys}
+
+    def dropped(self, spec: TaskSpec) -> dict[str, int]:
+        """Return nothing: a mirror has every row."""
+        return {}
 
     def rows(self, spec: TaskSpec, split: str) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of one parquet file, a batch at a time; only the spec's columns are read.

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from dpf_core.errors import GymError
+from dpf_core.gym.build import build_gym
+from dpf_core.gym.reader import load_manifest, split_path
+from dpf_core.gym.sources import MirrorSource
+
+
+@pytest.fixture
+def gym(make_spec, mirror, tmp_path):
+    build_gym(MirrorSource(mirror), [make_spec()], tmp_path / "gym")
+    return tmp_path / "gym"
+
+
+def test_a_folder_without_manifest_is_refused(tmp_path):
+    with pytest.raises(GymError, match=r"a gym must have a readable manifest\.json"):
+        load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda value: value.update(format="dpf-gym/9"),
+            "format must be 'dpf-gym/1', got 'dpf-gym/9'",
+        ),
+        (lambda value: value["tasks"].append(value["tasks"][0]), "got 'reviews' twice"),
+        (lambda value: value["tasks"][0].update(name="../x"), r"got '../x'"),
+        (lambda value: value["tasks"][0].pop("metric"), "task 'reviews': TaskRecord must have"),
+        (lambda value: value["tasks"][0].update(rows=3), "a mapping must stand here, got 3"),
+    ],
+)
+def test_a_damaged_manifest_is_refused(gym, change, message):
+    value = json.loads((gym / "manifest.json").read_text())
+    change(value)
+    (gym / "manifest.json").write_text(json.dumps(value))
+    with pytest.raises(GymError) as caught:
+        load_manifest(gym)
+    assert message in str(caught.value)
+
+
+def test_a_task_that_the_gym_lacks_is_refused_with_the_nearest_name(gym):
+    with pytest.raises(GymError, match=r"got 'review'\. Did you mean 'reviews'\?"):
+        load_manifest(gym).task("review")
+
+
+@pytest.mark.parametrize(("split", "seed"), [("dev", None), ("train", 7), ("validation", 13)])
+def test_a_split_or_seed_without_file_is_refused(gym, split, seed):
+    with pytest.raises(GymError, match=f"got '{split}' with seed {seed}"):
+        split_path(gym, load_manifest(gym).task("reviews"), split, seed)

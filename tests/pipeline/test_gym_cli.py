@@ -1,0 +1,78 @@
+import argparse
+import json
+
+import pytest
+
+from dpf_core.gym.catalogue import load_catalogue
+from pipeline.gym_cli import add_parser
+
+KNOWN = load_catalogue("mirror")
+TASK = (
+    "name: mood\nkind: classification\nlabels: [sad, happy]\nshots: 2\ncategory: emotion\n"
+    "licence: CC0-1.0\ndescription: Whether a sentence is happy.\n"
+)
+
+
+def dpf(*arguments):
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args(["gym", *map(str, arguments)])
+    return args.run(args)
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Build one own task beside an empty mirror."""
+    folder = tmp_path / "incoming" / "mood"
+    folder.mkdir(parents=True)
+    (tmp_path / "mirror").mkdir()
+    (folder / "task.yaml").write_text(TASK)
+    (folder / "train.tsv").write_text("a\tsad\nb\thappy\n" * 6)
+
+    def build(*more):
+        return dpf("build", "--source", "mirror", "--mirror", tmp_path / "mirror", "--incoming",
+                   tmp_path / "incoming", "--out", tmp_path / "gym", *more)  # fmt: skip
+
+    return build
+
+
+def test_building_prints_tasks_and_what_is_missing(build, capsys):
+    assert build() == 0
+    assert capsys.readouterr().out.endswith(f"1 tasks built, {len(KNOWN)} missing\n")
+
+
+def test_building_prints_the_manifest_as_json(build, capsys):
+    assert build("--json", "--jobs", 2) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert [task["name"] for task in value["tasks"]] == ["mood"]
+    assert "trec" in value["missing"]
+
+
+def test_verifying_ends_with_one_exactly_when_a_file_differs(build, tmp_path, capsys):
+    build()
+    assert dpf("verify", "--gym", tmp_path / "gym") == 0
+    (tmp_path / "gym" / "mood" / "mood_2_13_dev.tsv").write_text("x\tsad\n")
+    assert dpf("verify", "--gym", tmp_path / "gym") == 1
+    assert "changed since it was built: mood_2_13_dev.tsv" in capsys.readouterr().out
+
+
+def test_verifying_prints_json(build, tmp_path, capsys):
+    build()
+    capsys.readouterr()
+    assert dpf("verify", "--gym", tmp_path / "gym", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["status"] == "no official files"
+
+
+def test_listing_shows_a_line_for_each_known_task(capsys):
+    assert dpf("list", "--source", "mirror") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        "source", "name", "kind", "category", "metric", "shots", "provenance", "licence"
+    ]  # fmt: skip
+    assert len(lines) == 1 + len(KNOWN)
+
+
+def test_a_number_of_processes_below_one_is_refused(build, capsys):
+    with pytest.raises(SystemExit):
+        build("--jobs", "0")
+    assert "must be a whole number >= 1, got '0'" in capsys.readouterr().err
