@@ -33,17 +33,13 @@ class Archive:
             names = fnmatch.filter(sorted(archive.namelist()), pattern)
             return {name: archive.read(name) for name in names}
 
-    def path(self, raw_dir: Path) -> Path:
-        """Return where the archive is kept."""
-        return raw_dir / self.file_name
-
     def ensure(self, raw_dir: Path) -> Path:
         """Return the path of the archive with the right bytes, downloading it once.
 
         Raises:
             GymError: See `contents`.
         """
-        path = self.path(raw_dir)
+        path = raw_dir / self.file_name
         if path.exists():
             self._check_hash(path)
             return path

