@@ -93,10 +93,10 @@ def describe_build(manifest: "Manifest", missing: dict[str, str]) -> str:
     lines = []
     for task in manifest.tasks:
         official = f" {task.official.matching} of {task.official.of}" if task.official else ""
-        dropped = "".join(f", {count} rows left out: {why}" for why, count in task.dropped.items())
+        left_out = "".join(f", left out {count} ({why})" for why, count in task.dropped.items())
         lines.append(
             f"{task.name}: {task.rows.full_train} train and {task.rows.test} test rows, "
-            f"{task.status}{official}{dropped}"
+            f"{task.status}{official}{left_out}"
         )
     lines += [f"{name}: not built, {reason}" for name, reason in missing.items()]
     lines.append(f"{len(manifest.tasks)} tasks built, {len(missing)} missing")

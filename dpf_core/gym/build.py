@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 
@@ -188,6 +189,11 @@ def _build_all(work: list[tuple[Source, TaskSpec]], out_dir: Path, jobs: int) ->
     with pool:
         try:
             return list(pool.map(build_task, sources, specs, [out_dir] * len(work)))
+        except BrokenProcessPool as error:
+            raise GymError(
+                f"a building process must run to its end, got one that was killed ({jobs} jobs), "
+                "as when memory runs out. Use fewer jobs."
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

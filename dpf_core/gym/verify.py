@@ -52,7 +52,9 @@ def summary_line(results: list[TaskVerification]) -> str:
     official = [result for result in results if result.of]
     verified = sum(result.status == VERIFIED for result in official)
     matching, total = sum(r.matching for r in official), sum(r.of for r in official)
-    return f"{verified} of {len(official)} tasks verified, {matching} of {total} files"
+    others = len(results) - len(official)
+    rest = f"; {others} more without official files" if others else ""
+    return f"{verified} of {len(official)} tasks verified, {matching} of {total} files{rest}"
 
 
 def _verify(folder: Path, record: TaskRecord) -> TaskVerification:
