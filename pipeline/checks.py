@@ -82,7 +82,7 @@ def missing_result(spec: dg.AssetCheckSpec) -> dg.AssetCheckResult:
         check_name=spec.name,
         passed=False,
         severity=_WARN,
-        description="The gym does not hold this task any more. Reload the definitions.",
+        description="The gym does not hold this task: its source lacks it, or it was removed.",
     )
 
 

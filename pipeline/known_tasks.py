@@ -2,14 +2,29 @@
 
 from pathlib import Path
 
+from dpf_core.errors import DPFError
 from dpf_core.files import read_json
+from dpf_core.gym.catalogue import ALL, load_catalogue
+from dpf_core.gym.config import IngestConfig
 from pipeline.incoming import incoming_tasks
+from pipeline.params import PARAMS, load_section
 from pipeline.paths import GYM, INCOMING
 
 
 def known_tasks(root: Path) -> set[str]:
-    """Return the tasks of the gym that is on disk and of the directories in `data/incoming/`."""
-    manifest = root / GYM / "manifest.json"
-    built = {task["name"] for task in read_json(manifest)["tasks"]} if manifest.exists() else set()
+    """Return the tasks that params.yaml asks for and those of `data/incoming/`.
+
+    With parameters that the ingest stage would refuse, the tasks of the gym on disk: what is wrong
+    is for the stage to say, and must not hide the runs and reports of yesterday.
+    """
     found, _ = incoming_tasks(root / INCOMING)
-    return built | found.keys()
+    try:
+        config = IngestConfig.from_section(load_section("ingest", root / PARAMS))
+        asked = set(load_catalogue(config.source) if config.tasks == (ALL,) else config.tasks)
+    except DPFError:
+        asked = _built_tasks(root / GYM / "manifest.json")
+    return asked | found.keys()
+
+
+def _built_tasks(manifest: Path) -> set[str]:
+    return {task["name"] for task in read_json(manifest)["tasks"]} if manifest.exists() else set()
