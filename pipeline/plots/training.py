@@ -38,6 +38,8 @@ _FUSION_PANELS = {
     "mixing_entropy": "Mixing entropy (0: a single prompt)",
 }
 
+_TICK_STEPS = [1, 2, 2.5, 5, 10]
+
 
 def train_plots(
     history: Iterable[HistoryRow], out_dir: Path, best_step: int | None = None
@@ -138,7 +140,9 @@ def _smooth(curve: Curve) -> Floats:
 
 def _draw_curve(axes: Axes, curve: Curve, color: str, width: float) -> None:
     axes.plot(*curve, color=color, linewidth=width, marker="o" if len(curve[0]) == 1 else None)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(
+        MaxNLocator("auto", integer=True, min_n_ticks=1, steps=_TICK_STEPS)
+    )
 
 
 def _mark_step(axes: Axes, step: int) -> None:
