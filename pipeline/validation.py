@@ -138,14 +138,12 @@ def _task_report(
     config: ValidateConfig,
 ) -> TaskReport:
     rows = table.rows
-    in_training = rows["split"].isin(["full_train", "train"])
-    suite = row_suite(task, list(rows.loc[in_training, "file"].unique()), config)
-    found = row_findings(failed_results(batch, rows, suite), table, task)
+    failed = failed_results(batch, rows, row_suite(task, config))
     sizes = Counter(rows["split"])
     labels = Counter(rows.loc[rows["split"] == "full_train", "output"])
     return TaskReport(
         task=task,
         rows={split: sizes[split] for split in SPLITS},
         labels={label: labels[label] for label in task.labels or ()},
-        findings=ordered([*about_files, *found]),
+        findings=ordered([*about_files, *row_findings(failed, table, task)]),
     )

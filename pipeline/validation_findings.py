@@ -49,7 +49,8 @@ class Finding:
 
     def sentence(self) -> str:
         """Return task, split, file, rows, fault and cure in one sentence or two."""
-        lines = f", line {', '.join(map(str, self.rows))}" if self.rows else ""
+        line = "lines" if len(self.rows) > 1 else "line"
+        lines = f", {line} {', '.join(map(str, self.rows))}" if self.rows else ""
         more = ", ..." if self.rows and self.count > len(self.rows) else ""
         place = f"task {self.task}, split {self.split} ({self.file}){lines}{more}"
         return f"{place}: {self.detail}. {GATES[self.gate].cure}"
@@ -64,7 +65,7 @@ def file_findings(failed: Iterable[Any], files: pd.DataFrame) -> Iterator[Findin
             yield Finding(
                 task=row["task"],
                 gate=config.meta["gate"],
-                severity=config.severity,
+                severity=config.severity.value,
                 split=row["split"],
                 file=row["file"],
                 count=1,
@@ -95,27 +96,25 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def _findings(failed: Iterable[Any], table: RowTable, task: TaskRecord) -> Iterator[Finding]:
     for result in failed:
-        if result.expectation_config.meta["gate"] == "label_in_train":
-            yield _missing_labels(result, table.rows, task)
-            continue
+        config = result.expectation_config
+        of_file = _missing_labels if config.meta["gate"] == "label_in_train" else _bad_rows
         bad = table.rows.iloc[result.result["unexpected_index_list"]]
         for _, rows in bad.groupby("file", sort=False):
-            yield _bad_rows(result.expectation_config, rows, table, task)
+            yield of_file(config, rows, table, task)
 
 
-def _missing_labels(result: Any, rows: pd.DataFrame, task: TaskRecord) -> Finding:
-    file = result.expectation_config.meta["file"]
-    in_file = rows[rows["file"] == file]
+def _missing_labels(config: Any, rows: pd.DataFrame, _: RowTable, task: TaskRecord) -> Finding:
     labels = task.labels or ()
-    missing = [label for label in labels if label not in set(in_file["output"])]
+    missing = [label for label in labels if label not in set(rows["output"])]
     return Finding(
         task=task.name,
         gate="label_in_train",
-        severity=result.expectation_config.severity,
-        split=in_file["split"].iloc[0],
-        file=file,
+        severity=config.severity.value,
+        split=rows["split"].iloc[0],
+        file=rows["file"].iloc[0],
         count=len(missing),
-        detail=f"{len(missing)} of {len(labels)} labels have no row: {_quoted(missing)}",
+        detail=f"{len(missing)} of {len(labels)} labels have no row: "
+        + ", ".join(map(repr, missing)),
     )
 
 
@@ -126,15 +125,15 @@ def _bad_rows(config: Any, bad: pd.DataFrame, table: RowTable, task: TaskRecord)
     column = gate.shows or config.kwargs["column"]
     twins = len(table.twins.get(file, ()))
     parts = [
-        f"{len(bad):,} of {total:,} rows ({len(bad) / total:.1%}) {gate.fault}",
+        f"{len(bad):,} of {total:,} rows ({_share(len(bad), total)}) {gate.fault}",
         _evidence(bad, column, task),
-        f"the same bytes are in {twins} more files" if twins else "",
+        f"the same bytes are in {twins} more file{'s' if twins > 1 else ''}" if twins else "",
     ]
     shown = bad.sort_values(["input", "line"]).head(MAX_EXAMPLES)
     return Finding(
         task=task.name,
         gate=config.meta["gate"],
-        severity=config.severity,
+        severity=config.severity.value,
         split=split,
         file=file,
         count=len(bad),
@@ -147,9 +146,9 @@ def _bad_rows(config: Any, bad: pd.DataFrame, table: RowTable, task: TaskRecord)
 def _evidence(bad: pd.DataFrame, column: str, task: TaskRecord) -> str:
     values = Counter(bad[column].dropna())
     if column == "input":
-        return f"{len(values):,} different inputs"
+        return f"{len(values):,} different input{'s' if len(values) > 1 else ''}"
     if column == "num_fields":
-        return f"found {', '.join(map(str, sorted(values)))} fields in place of 2"
+        return f"found {', '.join(str(int(value)) for value in sorted(values))} fields, not 2"
     if column != "output":
         return ""
     shown = [
@@ -165,14 +164,16 @@ def _hint(value: str, labels: tuple[str, ...]) -> str:
 
 
 def _example(row: Any) -> str:
+    if row.is_excused or not row.is_utf8:
+        return "a line that is not UTF-8" if not row.is_utf8 else "a part of a row"
     if not isinstance(row.input, str):
-        return f"a line of {row.num_fields} fields" if row.is_utf8 else "a line that is not UTF-8"
+        return f"a line of {int(row.num_fields)} field{'s' if row.num_fields > 1 else ''}"
     return f"{_short(row.input)} → {_short(row.output)}"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.1%}" if count * 1000 >= total else "< 0.1%"
 
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_EXAMPLE_CHARS else text[: MAX_EXAMPLE_CHARS - 1] + "…"
-
-
-def _quoted(labels: list[str]) -> str:
-    return ", ".join(repr(label) for label in labels)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from pipeline.validation import GymReport, TaskReport
 from pipeline.validation_config import ValidateConfig
@@ -26,6 +27,7 @@ def render_validation_page(report: GymReport, config: ValidateConfig) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = "{:,}".format
+    environment.filters["code"] = _code
     environment.filters["percent"] = "{:.1%}".format
     return environment.get_template("validation.html.j2").render(
         tasks=[_task(task) for task in report.tasks],
@@ -35,6 +37,15 @@ def render_validation_page(report: GymReport, config: ValidateConfig) -> str:
         num_rows=sum(sum(task.rows.values()) for task in report.tasks),
         splits=SPLITS,
         gates=_gates(report, config),
+    )
+
+
+def _code(text: str) -> Markup:
+    """Return escaped text in which what stood between backticks is set as code."""
+    parts = enumerate(text.split("`"))
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in parts
     )
 
 

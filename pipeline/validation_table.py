@@ -17,16 +17,25 @@ from dpf_core.files import sha256_file
 from dpf_core.gym.reader import Manifest, TaskRecord, full_train_path, parse_options, split_path
 
 FILE_COLUMNS = ["task", "split", "file", "rows", "sha256", "manifest_sha256"]
-ROW_COLUMNS = [
+_LINE_COLUMNS = [
     "split", "file", "line", "num_fields", "is_utf8", "is_ended", "is_excused", "input", "output",
-    "num_outputs", "label_fraction", "is_trained_on", "num_options", "matching_option",
 ]  # fmt: skip
-"""num_fields counts the tab-separated fields of a line; input and output are null unless it is 2.
+ROW_COLUMNS = [
+    *_LINE_COLUMNS,
+    "num_outputs", "is_trained_on", "num_labels", "label_fraction", "num_options",
+    "matching_option",
+]  # fmt: skip
+"""A column is null in the rows that it says nothing about.
 
-is_excused: the manifest lists the line as unreadable, because CrossFit's own file has it so.
+is_excused: The manifest lists the line as unreadable, because CrossFit's own file has it so.
+num_fields: Tab-separated fields of a line that is not excused.
+input, output: The text, where num_fields is 2.
+num_outputs: Different outputs of the row's input in its split (WHOLE_SPLITS).
+is_trained_on: Whether the input is also in another split than test (test).
+num_labels: Different labels of the task in the row's file (full_train, train).
+label_fraction: Share of the rows that have the row's label (full_train).
+num_options, matching_option: Options of the input; the one that the output names, "" for none.
 """
-
-_NUM_COMPARISONS = 5
 
 WHOLE_SPLITS = ("full_train", "test")
 """The splits that hold all rows; `train` and `dev` are samples of full_train."""
@@ -86,7 +95,7 @@ def row_table(gym: Path, manifest: Manifest, task: TaskRecord) -> RowTable:
             continue
         excused = task.files[path.name].unreadable_lines
         lines.extend((split, path.name, *fields) for fields in _parse(data, excused))
-    rows = pd.DataFrame(lines, columns=ROW_COLUMNS[: len(ROW_COLUMNS) - _NUM_COMPARISONS])
+    rows = pd.DataFrame(lines, columns=_LINE_COLUMNS)
     return RowTable(_with_comparisons(rows, task), twins)
 
 
@@ -98,36 +107,36 @@ def _lines(data: bytes) -> list[bytes]:
 def _parse(data: bytes, excused: Collection[int]) -> Iterator[tuple[object, ...]]:
     lines = _lines(data)
     for number, line in enumerate(lines, start=1):
-        fields = line.split(b"\t")
         is_ended = number < len(lines) or data.endswith(b"\n")
-        is_excused = number in excused
+        if number in excused:
+            yield number, None, True, is_ended, True, None, None
+            continue
+        fields = line.split(b"\t")
         try:
             texts = [field.decode() for field in fields]
         except UnicodeDecodeError:
-            yield number, len(fields), False, is_ended, is_excused, None, None
+            yield number, len(fields), False, is_ended, False, None, None
             continue
-        first, second = texts if len(texts) == 2 and not is_excused else (None, None)
-        yield number, len(fields), True, is_ended, is_excused, first, second
+        pair = texts if len(texts) == 2 else (None, None)
+        yield number, len(fields), True, is_ended, False, *pair
 
 
 def _with_comparisons(rows: pd.DataFrame, task: TaskRecord) -> pd.DataFrame:
-    same_input = rows.groupby(["split", "input"])["output"]
-    trained = rows.loc[rows["split"] != "test", "input"].dropna()
+    split = rows["split"]
+    label = rows["output"].where(rows["output"].isin(task.labels or ()))
+    num_outputs = rows.groupby(["split", "input"])["output"].transform("nunique")
+    is_trained_on = rows["input"].isin(rows.loc[split != "test", "input"].dropna())
+    num_labels = label.groupby(rows["file"]).transform("nunique")
+    same_label = label.groupby([split, label]).transform("size")
     options = [_options(text, output, task) for text, output in _pairs(rows)]
     return rows.assign(
-        num_outputs=same_input.transform("nunique"),
-        label_fraction=_label_fraction(rows, task.labels or ()),
-        is_trained_on=rows["input"].isin(trained),
+        num_outputs=num_outputs.where(split.isin(WHOLE_SPLITS)),
+        is_trained_on=is_trained_on.astype(object).where(split == "test", None),
+        num_labels=num_labels.where(split.isin(["full_train", "train"])),
+        label_fraction=(same_label / (split == "full_train").sum()).where(split == "full_train"),
         num_options=pd.Series([number for number, _ in options], dtype=object, index=rows.index),
         matching_option=pd.Series([text for _, text in options], dtype=object, index=rows.index),
     )
-
-
-def _label_fraction(rows: pd.DataFrame, labels: tuple[str, ...]) -> pd.Series:
-    """Return the share of each row's label among its split's rows, null for other texts."""
-    known = rows["output"].where(rows["output"].isin(labels))
-    same_label = known.groupby([rows["split"], known]).transform("size")
-    return same_label / known.groupby(rows["split"]).transform("count")
 
 
 def _pairs(rows: pd.DataFrame) -> Iterable[tuple[object, object]]:
@@ -135,7 +144,6 @@ def _pairs(rows: pd.DataFrame) -> Iterable[tuple[object, object]]:
 
 
 def _options(text: object, output: object, task: TaskRecord) -> tuple[int | None, str | None]:
-    """Return how many options a row offers and the one that its output names ("" for another)."""
     if task.options != "lettered" or not isinstance(text, str):
         return None, None
     try:

@@ -1,6 +1,7 @@
 """Check every task of the gym; critical findings stop the pipeline, warnings are reported."""
 
 import sys
+from collections.abc import Sized
 
 from dpf_core.errors import DPFError
 from dpf_core.files import write_json, write_text_atomic
@@ -18,15 +19,19 @@ def main() -> int:
         config = ValidateConfig.from_section(load_section("validate"))
         report = validate_gym(GYM, config)
         _write(report, config)
-    except (DPFError, OSError) as error:
+    except DPFError as error:
         print(f"validate: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        cure = "Correct the permissions or free disk space."
+        print(
+            f"validate: data/ must be readable and writable, got {error}. {cure}", file=sys.stderr
+        )
+        return 1
     _say(report)
-    critical, warnings = report.of("critical"), report.of("warning")
-    report_to_dagster(
-        {"tasks": len(report.tasks), "critical": len(critical), "warnings": len(warnings)}
-    )
-    return 1 if critical else 0
+    counts = {severity: len(report.of(severity)) for severity in ("critical", "warning")}
+    report_to_dagster({"tasks": len(report.tasks), **counts})
+    return 1 if counts["critical"] else 0
 
 
 def _write(report: GymReport, config: ValidateConfig) -> None:
@@ -39,13 +44,15 @@ def _write(report: GymReport, config: ValidateConfig) -> None:
 def _say(report: GymReport) -> None:
     critical, warnings = report.of("critical"), report.of("warning")
     for finding in warnings:
-        print(f"warning: {finding.task}, {finding.split} ({finding.file}): {finding.detail}")
+        print(f"warning: {finding.sentence()}")
     for finding in critical:
         print(f"critical: {finding.sentence()}", file=sys.stderr)
-    print(
-        f"{len(report.tasks)} tasks: {len(critical)} critical findings, {len(warnings)} warnings "
-        f"({VALIDATION / 'index.html'})"
-    )
+    counts = f"{_count(critical, 'critical finding')}, {_count(warnings, 'warning')}"
+    print(f"{_count(report.tasks, 'task')}: {counts} ({VALIDATION / 'index.html'})")
+
+
+def _count(items: Sized, noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Each gate of the gym is proven to fail on one broken task, and only that gate."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from dpf_core.errors import ConfigError, DPFError, GymError
+from dpf_core.gym.build import build_gym
+from dpf_core.gym.catalogue import select_tasks
+from dpf_core.gym.sources import MirrorSource
 from pipeline.expectations import file_suite
 from pipeline.validation import GymReport, batch_definition, failed_results, validate_gym
 from pipeline.validation_config import ValidateConfig
@@ -63,6 +67,11 @@ def _broken(name: str) -> Files:
     return add(reviews(name), *REVIEW_FAULTS[name][:2])
 
 
+def _two_faults(name: str) -> Files:
+    files = add(reviews(name), *REVIEW_FAULTS["leak"][:2])
+    return add(files, *REVIEW_FAULTS["three-columns"][:2])
+
+
 def _without_label(name: str) -> Files:
     files = reviews(name)
     files[f"{name}_16_21_train.tsv"] = lines([REVIEWS[0], REVIEWS[2]])
@@ -85,6 +94,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> GymReport:
         (
             classification("listed", unreadable_lines=listed),
             add(reviews("listed"), "full_train", b"a\tb\tc\n"),
+        ),
+        (
+            classification("two-faults"),
+            _two_faults("two-faults"),
         ),
         (
             classification("war"),
@@ -145,6 +158,12 @@ def test_conflicts_above_the_limit_are_critical_and_told_once(report: GymReport)
     assert (finding.gate, finding.severity, finding.count) == ("conflicting_rows", "critical", 12)
 
 
+def test_critical_findings_come_first(report: GymReport) -> None:
+    findings = _findings(report, "two-faults")
+    assert [finding.severity for finding in findings] == ["critical", "warning"]
+    assert {type(finding.severity) for finding in findings} == {str}
+
+
 def test_every_gate_but_the_tables_own_shape_was_seen_to_fail(report: GymReport) -> None:
     seen = {finding.gate for severity in ("critical", "warning") for finding in report.of(severity)}
     assert seen == set(GATES) - {"columns"}
@@ -179,6 +198,16 @@ def test_a_table_of_another_shape_stops_the_run(
     monkeypatch.setattr("pipeline.validation_table.pd.DataFrame.assign", lambda rows, **_: rows)
     with pytest.raises(DPFError, match=r"must be computable on the table of good"):
         validate_gym(gym, CONFIG)
+
+
+@pytest.mark.skipif("DPF_MIRROR" not in os.environ, reason="needs DPF_MIRROR, a folder of parquet")
+def test_test_rows_of_sms_spam_that_are_trained_on_are_counted(tmp_path: Path) -> None:
+    source = MirrorSource(Path(os.environ["DPF_MIRROR"]))
+    build_gym(source, select_tasks(source, ("sms_spam",)).specs, tmp_path / "gym")
+    found = validate_gym(tmp_path / "gym", CONFIG).of("warning")
+    (overlap,) = [finding for finding in found if finding.gate == "test_overlap"]
+    # 102 different inputs in both files, counted with sort, uniq and comm on their first columns.
+    assert "; 102 different inputs;" in overlap.detail
 
 
 @pytest.mark.parametrize(
