@@ -19,6 +19,7 @@ from pipeline.report_words import (
     DIAGNOSTICS,
     FIGURES,
     FILTERS,
+    METHODS,
     Diagnostic,
     capitalised,
     usage_example,
@@ -65,6 +66,7 @@ def build_report(inputs: ReportInputs) -> str:
                 **values,
                 gym_sha256=gym_sha256,
                 figures=_figures(inputs),
+                methods=METHODS,
                 diagnostics=_diagnostics(values["evaluate"]),
                 usage=usage_example(values["onnx"]["tasks"][0]["name"]),
             )

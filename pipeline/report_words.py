@@ -58,6 +58,19 @@ DIAGNOSTICS = {
 }
 """In the order of the report; another number of `evaluate.json` follows under its own name."""
 
+METHODS = {
+    "dpf": (
+        "by soft prompts fused from one shared pool",
+        "pool, scheduler, gate, task embeddings and heads learn together",
+    ),
+    "shared_prompt": (
+        "by one soft prompt that all tasks share",
+        "the shared prompt and the heads learn together",
+    ),
+    "heads_only": ("by their heads alone, without a prompt", "only the heads learn"),
+}
+"""Method -> what steers the backbone, and what learns."""
+
 FIGURES = {
     "train": {
         "loss": (

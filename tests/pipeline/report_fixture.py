@@ -205,11 +205,17 @@ def pool_config(gym_sha256: str) -> dict[str, Any]:
         "format": "dpf-pool/1",
         "backbone": {
             "name": "bundled",
+            "revision": None,
+            "precision": "fp32",
+            "attention": "eager",
+            "max_length": 128,
+            "batch_tokens": 1024,
             "sha256": digest("backbone"),
             "hidden_size": 384,
             "model_type": "bert",
         },
         "model": {
+            "method": "dpf",
             "prompt_length": 16,
             "prompted_depth": 1,
             "pool_size": POOL_SIZE,
@@ -217,7 +223,6 @@ def pool_config(gym_sha256: str) -> dict[str, Any]:
         },
         "tasks": onnx_manifest()["tasks"],
         "sha256": {"pool.safetensors": digest("pool")},
-        "max_length": 128,
         "gym_manifest_sha256": gym_sha256,
     }
 

@@ -6,7 +6,7 @@ import pytest
 from dpf_core.errors import DPFError
 from dpf_core.files import read_json, sha256_file, write_json
 from pipeline.report import build_report, write_report
-from pipeline.report_words import DIAGNOSTICS, FILTERS, usage_example
+from pipeline.report_words import DIAGNOSTICS, FILTERS, METHODS, usage_example
 from tests.pipeline.report_fixture import NAMES, write_inputs
 
 EVIL = "<script>alert('x')</script>"
@@ -43,6 +43,13 @@ def test_the_headline_compares_the_mean_score_with_the_majority(inputs):
     page = text_of(build_report(inputs))
     assert "scores 0.713 on average, against 0.300" in page
     assert "+0.413 against the majority baseline" in page
+
+
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "heads_only"])
+def test_the_headline_says_what_steers_the_backbone(inputs, method):
+    model = read_json(inputs.pool)["model"]
+    change(inputs.pool, model=model | {"method": method})
+    assert f"14 tasks {METHODS[method][0]}, scores" in text_of(build_report(inputs))
 
 
 @pytest.mark.parametrize("section", ["gym", "validation", "training", "evaluation"])
