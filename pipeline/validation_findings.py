@@ -122,11 +122,10 @@ def _bad_rows(config: Any, bad: pd.DataFrame, table: RowTable, task: TaskRecord)
     file, split = bad["file"].iloc[0], bad["split"].iloc[0]
     total = int((table.rows["file"] == file).sum())
     gate = GATES[config.meta["gate"]]
-    column = gate.shows or config.kwargs["column"]
     twins = len(table.twins.get(file, ()))
     parts = [
         f"{len(bad):,} of {total:,} rows ({_share(len(bad), total)}) {gate.fault}",
-        _evidence(bad, column, task),
+        _evidence(bad, config, task.labels or ()),
         f"the same bytes are in {twins} more file{'s' if twins > 1 else ''}" if twins else "",
     ]
     shown = bad.sort_values(["input", "line"]).head(MAX_EXAMPLES)
@@ -143,16 +142,18 @@ def _bad_rows(config: Any, bad: pd.DataFrame, table: RowTable, task: TaskRecord)
     )
 
 
-def _evidence(bad: pd.DataFrame, column: str, task: TaskRecord) -> str:
-    values = Counter(bad[column].dropna())
-    if column == "input":
+def _evidence(bad: pd.DataFrame, config: Any, labels: tuple[str, ...]) -> str:
+    shows = GATES[config.meta["gate"]].shows
+    if shows is None:
+        column = config.kwargs["column"]
+        return f"in the {column}" if column in ("input", "output") else ""
+    values = Counter(bad[shows])
+    if shows == "input":
         return f"{len(values):,} different input{'s' if len(values) > 1 else ''}"
-    if column == "num_fields":
+    if shows == "num_fields":
         return f"found {', '.join(str(int(value)) for value in sorted(values))} fields, not 2"
-    if column != "output":
-        return ""
     shown = [
-        f"{_short(value)!r} in {count:,}{_hint(value, task.labels or ())}"
+        f"{_short(value)!r} in {count:,} row{'s' if count > 1 else ''}{_hint(value, labels)}"
         for value, count in values.most_common(3)
     ]
     return ", ".join(shown) + (", ..." if len(values) > len(shown) else "")

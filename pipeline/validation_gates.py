@@ -18,7 +18,7 @@ class Gate:
     cure: str
     """What to do, an imperative sentence."""
     shows: str | None = None
-    """The column whose value is the evidence; None is the column that the expectation reads."""
+    """The column whose values are the evidence (input, output or num_fields), if any."""
     severity: str = "critical"
 
 

@@ -171,7 +171,12 @@ def test_every_gate_but_the_tables_own_shape_was_seen_to_fail(report: GymReport)
 
 def test_an_unknown_label_is_shown_with_the_nearest_known_one(report: GymReport) -> None:
     (finding,) = _findings(report, "typo")
-    assert "'postive' in 1 (Did you mean 'positive'?)" in finding.detail
+    assert "'postive' in 1 row (Did you mean 'positive'?)" in finding.detail
+
+
+def test_a_fault_of_a_text_says_in_which_column(report: GymReport) -> None:
+    (finding,) = _findings(report, "blank-input")
+    assert finding.detail == "1 of 7 rows (14.3%) have no visible text; in the input"
 
 
 def test_equal_test_files_are_read_once_and_said_so(report: GymReport) -> None:
