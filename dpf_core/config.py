@@ -31,11 +31,11 @@ class BackboneConfig:
     """Commit of a hub repository; a hub id needs one, anything else refuses it."""
     precision: Precision = "fp32"
     """Of the backbone's weights and activations; prompts and optimiser state are always fp32."""
-    attention: Attention = "sdpa"
+    attention: Attention = "eager"
     """The attention implementation; which one is fast depends on the machine and the precision."""
     max_length: int = 128
     """Tokens of an input, special tokens included, prompt excluded; longer inputs are cut."""
-    batch_tokens: int = 2048
+    batch_tokens: int = 1024
     """Padded tokens (prompt included) of one forward pass; bounds memory, not results."""
 
     def __post_init__(self) -> None:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpf_core.errors import ConfigError
+from pipeline.stage_cli import own_folder, reproduce
+
 if TYPE_CHECKING:
-    from dpf_core.gym.manifest import Manifest
     from dpf_core.gym.spec import TaskSpec
 
 MIRROR_VARIABLE = "DPF_MIRROR"
@@ -31,13 +33,24 @@ def run_build(args: argparse.Namespace) -> int:
     Raises:
         DPFError: An argument, a source or a row is wrong; an earlier gym is untouched.
     """
+    if args.out is None:
+        unused = ("source", "mirror", "tasks", "incoming", "jobs", "json")
+        return reproduce("ingest", args, unused=unused)
     from dpf_core.gym.build import build_gym
     from dpf_core.gym.catalogue import select_tasks
     from dpf_core.gym.sources import open_source
+    from pipeline.gym_summary import describe_build
 
+    if args.source is None:
+        raise ConfigError(
+            "--source must come with --out, got none (dpf gym build). Add --source starter or "
+            "--source mirror."
+        )
     source = open_source(args.source, mirror_dir=mirror_folder(args.mirror, args.source))
-    selection = select_tasks(source, args.tasks.split(","))
-    manifest = build_gym(source, selection.specs, args.out, jobs=args.jobs, incoming=args.incoming)
+    selection = select_tasks(source, (args.tasks or "all").split(","))
+    out = own_folder(args.out)
+    jobs = args.jobs or 1
+    manifest = build_gym(source, selection.specs, out, jobs=jobs, incoming=args.incoming)
     if args.json:
         _say_json({"out": str(args.out), "missing": selection.missing, **manifest.to_json()})
     else:
@@ -88,30 +101,16 @@ def mirror_folder(given: str | None, source: str) -> Path | None:
     return Path(given) if given else None
 
 
-def describe_build(manifest: "Manifest", missing: dict[str, str]) -> str:
-    """Return a line for each task, a line for each that is missing, and a sum."""
-    lines = []
-    for task in manifest.tasks:
-        official = f" {task.official.matching} of {task.official.of}" if task.official else ""
-        left_out = "".join(f", left out {count} ({why})" for why, count in task.dropped.items())
-        lines.append(
-            f"{task.name}: {task.rows.full_train} train and {task.rows.test} test rows, "
-            f"{task.status}{official}{left_out}"
-        )
-    lines += [f"{name}: not built, {reason}" for name, reason in missing.items()]
-    lines.append(f"{len(manifest.tasks)} tasks built, {len(missing)} missing")
-    return "\n".join(lines)
-
-
 def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     build = commands.add_parser(
         "build",
         help="write tasks as few-shot TSV files with a manifest",
         description="Write DIR/<task>/<task>_<shots>_<seed>_<train,dev,test>.tsv, all training "
-        "rows and DIR/manifest.json. The folder is replaced only when every task is built.",
+        "rows and DIR/manifest.json. The folder is replaced only when every task is built. Without "
+        "--out, run the stage: `dvc repro ingest`.",
     )
     build.add_argument(
-        "--source", required=True, metavar="SOURCE", help="where rows come from: starter or mirror"
+        "--source", metavar="SOURCE", help="where rows come from: starter or mirror"
     )
     build.add_argument(
         "--mirror",
@@ -120,12 +119,12 @@ def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         f"(default: ${MIRROR_VARIABLE})",
     )
     build.add_argument(
-        "--tasks", default="all", metavar="A,B", help="task names, or all that the source has"
+        "--tasks", metavar="A,B", help="task names, or all that the source has (default: all)"
     )
     build.add_argument("--incoming", type=Path, metavar="DIR", help="folder with your own tasks")
-    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="the gym's folder")
+    build.add_argument("--out", type=Path, metavar="DIR", help="the gym's folder")
     build.add_argument(
-        "--jobs", type=_positive, default=1, metavar="N", help="processes (default: 1)"
+        "--jobs", type=_positive, metavar="N", help="processes (default: 1)"
     )
     build.add_argument("--json", action="store_true", help="print the manifest as JSON")
     build.set_defaults(run=run_build)

@@ -1,13 +1,14 @@
 """Build the gym: the chosen source's tasks and a user's own, in CrossFit's format."""
 
 import sys
+from pathlib import Path
 
 from dpf_core.errors import DPFError
 from dpf_core.gym.build import build_gym
 from dpf_core.gym.catalogue import select_tasks
 from dpf_core.gym.config import IngestConfig
 from dpf_core.gym.sources import open_source
-from pipeline.gym_cli import describe_build, mirror_folder
+from pipeline.gym_summary import describe_build
 from pipeline.params import load_section
 from pipeline.paths import GYM, INCOMING
 from pipeline.pipes import report as report_to_dagster
@@ -17,7 +18,7 @@ def main() -> int:
     """Write data/gym and return the exit code."""
     try:
         config = IngestConfig.from_section(load_section("ingest"))
-        folder = mirror_folder(config.mirror_dir, config.source)
+        folder = Path(config.mirror_dir) if config.mirror_dir else None
         source = open_source(config.source, mirror_dir=folder)
         selection = select_tasks(source, config.tasks)
         manifest = build_gym(source, selection.specs, GYM, jobs=config.jobs, incoming=INCOMING)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from dpf_core.files import sha256_file, write_json
-from pipeline.plots import HistoryRow, evaluate_plots, train_plots
+from pipeline.plots.evaluation import evaluate_plots
+from pipeline.plots.history import HistoryRow
+from pipeline.plots.training import train_plots
 from pipeline.report import ReportInputs
 
 NUM_STEPS, POOL_SIZE = 400, 12

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from dpf_core.errors import DPFError
-from pipeline.plots import evaluate_plots, read_history, train_plots
+from pipeline.plots.evaluation import evaluate_plots
+from pipeline.plots.history import read_history
+from pipeline.plots.training import train_plots
 from pipeline.plots.evaluation import draw_scheduler
 from pipeline.plots.history import HISTORY_HEADER, align, curves_by_quantity, moving_mean
 from pipeline.plots.style import shorten, spread

@@ -1,0 +1,175 @@
+"""One evaluation: gym and pool in, scores, diagnostics and plots out.
+
+Shared by the stage and by `dpf evaluate`.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from dpf_core.backbone import load_backbone
+from dpf_core.config import EvaluateConfig, RuntimeConfig, TrainConfig
+from dpf_core.errors import CheckpointError
+from dpf_core.evaluation.diagnostics import (
+    Alarm,
+    front_end_alarms,
+    front_end_diagnostics,
+    gate_histogram,
+    temperature_alarms,
+)
+from dpf_core.evaluation.per_task import TaskScore, quick_score, score_task
+from dpf_core.examples import TaskExamples, encode_rows, head_spec
+from dpf_core.files import write_json
+from dpf_core.gym.reader import TaskRecord, load_manifest, read_split
+from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
+from dpf_core.training.determinism import make_deterministic
+from pipeline.plots.evaluation import evaluate_plots
+from pipeline.training import load_training_sets
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluatePaths:
+    """What an evaluation reads and writes."""
+
+    gym: Path
+    pool: Path
+    metrics: Path
+    plots: Path
+
+
+def run_evaluation(
+    paths: EvaluatePaths, runtime: RuntimeConfig, config: EvaluateConfig, train: TrainConfig
+) -> dict[str, Any]:
+    """Score a pool on the test rows of its tasks, write and return the metrics.
+
+    Args:
+        paths: Of gym, pool and outputs.
+        runtime: Threads.
+        config: Rows and alarms.
+        train: Of the pool; tells which rows were held out for dev scores.
+
+    Raises:
+        DPFError: The pool, its backbone or the gym is wrong.
+        OSError: An output cannot be written.
+    """
+    make_deterministic(num_threads=runtime.num_threads, seed=train.seed)
+    model = load_pool(paths.pool, load_backbone(backbone_config(read_pool_config(paths.pool))))
+    records = matching_records(paths.gym, model)
+    train_sets, dev_sets, _ = load_training_sets(paths.gym, records, model, train)
+    scores = [
+        score_task(model, scored_rows(paths.gym, record, task_id, model, config), labels)
+        for task_id, record, labels in _tasks(records, train_sets)
+    ]
+    metrics = _metrics(model, records, scores)
+    alarms: list[Alarm] = []
+    if isinstance(model.front_end, FrontEnd):
+        metrics |= _front_end(model, model.front_end)
+        alarms = front_end_alarms(metrics["diagnostics"], config)
+        by_temperature = _score_temperatures(model, model.front_end, dev_sets, config)
+        metrics["dev_score_by_temperature"] = {
+            str(temperature): sum(values) / len(values)
+            for temperature, values in by_temperature.items()
+        }
+        alarms += temperature_alarms(model.config.temperature, by_temperature)
+    metrics["alarms"] = [asdict(alarm) for alarm in alarms]
+    paths.metrics.parent.mkdir(parents=True, exist_ok=True)
+    paths.plots.mkdir(parents=True, exist_ok=True)
+    write_json(paths.metrics, metrics)
+    evaluate_plots(metrics, paths.plots)
+    return metrics
+
+
+def matching_records(gym: Path, model: DPFModel) -> list[TaskRecord]:
+    """Return the gym's records of the model's tasks, in task-id order.
+
+    Raises:
+        CheckpointError: A task is not in the gym, or has other labels there.
+    """
+    manifest = {record.name: record for record in load_manifest(gym).tasks}
+    records = []
+    for spec in model.tasks:
+        record = manifest.get(spec.name)
+        if record is None or head_spec(record) != spec:
+            found = "no such task" if record is None else f"labels {record.labels}"
+            raise CheckpointError(
+                f"the gym must have the pool's task {spec.name!r} with labels {spec.labels}, got "
+                f"{found} ({gym}). Train the pool on this gym: dvc repro train."
+            )
+        records.append(record)
+    return records
+
+
+def scored_rows(
+    gym: Path, record: TaskRecord, task_id: int, model: DPFModel, config: EvaluateConfig
+) -> TaskExamples:
+    """Return a task's test rows, or the first of a seeded shuffle where fewer are asked for."""
+    rows = read_split(gym, record, "test")
+    if config.max_test_rows is not None:
+        random.Random(config.sample_seed).shuffle(rows)
+        rows = rows[: config.max_test_rows]
+    return encode_rows(rows, model.tasks[task_id], task_id, model.backbone)
+
+
+def _tasks(
+    records: Sequence[TaskRecord], train_sets: Sequence[TaskExamples]
+) -> Iterator[tuple[int, TaskRecord, list[int]]]:
+    pairs: Iterable[tuple[TaskRecord, TaskExamples]] = zip(records, train_sets, strict=True)
+    bar = tqdm(pairs, desc="evaluate", unit="task", total=len(records), disable=None)
+    for task_id, (record, examples) in enumerate(bar):
+        yield task_id, record, examples.label_ids
+
+
+def _metrics(
+    model: DPFModel, records: Sequence[TaskRecord], scores: Sequence[TaskScore]
+) -> dict[str, Any]:
+    def mean(field: str) -> float:
+        return sum(float(getattr(score, field)) for score in scores) / len(scores)
+
+    return {
+        "method": model.config.method,
+        "mean_score": mean("score"),
+        "majority_mean_score": mean("majority_score"),
+        "mean_macro_f1": mean("macro_f1"),
+        "tasks": [
+            asdict(score) | {"status": record.status}
+            for score, record in zip(scores, records, strict=True)
+        ],
+        "diagnostics": {},
+        "scheduler": None,
+        "gate_histogram": None,
+        "dev_score_by_temperature": {},
+    }
+
+
+@torch.no_grad()
+def _front_end(model: DPFModel, front_end: FrontEnd) -> dict[str, Any]:
+    mixing = front_end.scheduler(torch.arange(len(model.tasks)))
+    return {
+        "diagnostics": front_end_diagnostics(front_end),
+        "scheduler": {
+            "tasks": [task.name for task in model.tasks],
+            "mixing_weights": mixing.tolist(),
+        },
+        "gate_histogram": gate_histogram(front_end),
+    }
+
+
+def _score_temperatures(
+    model: DPFModel,
+    front_end: FrontEnd,
+    dev_sets: Sequence[TaskExamples],
+    config: EvaluateConfig,
+) -> dict[float, list[float]]:
+    trained = front_end.scheduler.temperature
+    result = {}
+    for temperature in sorted({trained, *config.neighbour_temperatures}):
+        front_end.scheduler.temperature = temperature
+        result[temperature] = [quick_score(model, examples) for examples in dev_sets]
+    front_end.scheduler.temperature = trained
+    return result

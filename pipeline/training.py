@@ -1,0 +1,176 @@
+"""One training run: gym in, pool, metrics and plots out. Shared by the stage and by `dpf train`."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+import dpf_core
+from dpf_core.backbone import Backbone, load_backbone
+from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig, to_mapping
+from dpf_core.evaluation.diagnostics import weight_alarms
+from dpf_core.examples import RowCounts, TaskExamples, encode_rows, head_spec, split_training_rows
+from dpf_core.files import sha256_file, write_json, write_text_atomic
+from dpf_core.gym.manifest import MANIFEST_FILE
+from dpf_core.gym.reader import TaskRecord, load_manifest
+from dpf_core.model import DPFModel, build_model
+from dpf_core.pool_io import save_pool
+from dpf_core.training.checkpoint import CheckpointStore
+from dpf_core.training.determinism import make_deterministic
+from dpf_core.training.loop import Progress, TrainResult, train
+from pipeline.plots.training import train_plots
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """The sections of params.yaml that shape a trained pool."""
+
+    runtime: RuntimeConfig
+    backbone: BackboneConfig
+    model: ModelConfig
+    train: TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainPaths:
+    """What a training run reads and writes."""
+
+    gym: Path
+    pool: Path
+    metrics: Path
+    plots: Path
+    checkpoints: Path
+    """Parent of one folder a run, named by its key."""
+
+
+def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
+    """Train a pool on a gym, write it, and return its metrics.
+
+    Raises:
+        DPFError: A setting, the gym or the backbone is wrong; nothing is written then.
+        OSError: An output cannot be written.
+    """
+    make_deterministic(num_threads=settings.runtime.num_threads, seed=settings.train.seed)
+    records = load_manifest(paths.gym).tasks
+    backbone = load_backbone(settings.backbone)
+    model = build_model(
+        backbone,
+        [head_spec(record) for record in records],
+        settings.model,
+        torch.Generator().manual_seed(settings.train.seed),
+    )
+    train_sets, dev_sets, counts = load_training_sets(paths.gym, records, model, settings.train)
+    key = run_key(paths.gym, backbone, settings)
+    checkpoints = CheckpointStore(paths.checkpoints / key)
+    with _progress_bar(settings.train.max_steps) as on_step:
+        result = train(
+            model, train_sets, dev_sets, settings.train, checkpoints=checkpoints, on_step=on_step
+        )
+    _say(result)
+    metrics = _metrics(model, result, counts)
+    manifest_sha256 = sha256_file(paths.gym / MANIFEST_FILE)
+    save_pool(paths.pool, model, extra={"gym_manifest_sha256": manifest_sha256})
+    _write_plots(paths.plots, result)
+    paths.metrics.parent.mkdir(parents=True, exist_ok=True)
+    write_json(paths.metrics, metrics)
+    checkpoints.clear()
+    return metrics
+
+
+def load_training_sets(
+    gym: Path, records: Sequence[TaskRecord], model: DPFModel, config: TrainConfig
+) -> tuple[list[TaskExamples], list[TaskExamples], dict[str, RowCounts]]:
+    """Return every task's training and dev examples in task-id order, and the row counts."""
+    train_sets, dev_sets, counts = [], [], {}
+    for task_id, (record, spec) in enumerate(zip(records, model.tasks, strict=True)):
+        train_rows, dev_rows, counts[record.name] = split_training_rows(
+            gym,
+            record,
+            dev_rows=config.dev_rows,
+            max_train_rows=config.max_train_rows,
+            seed=config.seed,
+        )
+        train_sets.append(encode_rows(train_rows, spec, task_id, model.backbone))
+        dev_sets.append(encode_rows(dev_rows, spec, task_id, model.backbone))
+    return train_sets, dev_sets, counts
+
+
+def run_key(gym: Path, backbone: Backbone, settings: TrainSettings) -> str:
+    """Return a hash of code, parameters, data, backbone and torch: all that shapes the result."""
+    root = Path(dpf_core.__file__).parent
+    code = {str(path.relative_to(root)): sha256_file(path) for path in sorted(root.rglob("*.py"))}
+    parts = {
+        "code": code | {"pipeline/training.py": sha256_file(__file__)},
+        "settings": asdict(settings),
+        "gym": sha256_file(gym / MANIFEST_FILE),
+        "backbone": backbone.sha256,
+        "torch": torch.__version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _metrics(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts]) -> dict[str, Any]:
+    alarms = weight_alarms(result.task_weights)
+    return {
+        "method": model.config.method,
+        "steps": result.num_steps,
+        "best_step": result.best_step,
+        "stopped_early": result.is_stopped_early,
+        "examples_seen": result.examples_seen,
+        "dev_mean_score": result.best_dev_score,
+        "num_trainable": sum(tensor.numel() for tensor in model.trainable_parameters().values()),
+        "rows": {name: asdict(count) for name, count in counts.items()},
+        "final_losses": result.final_losses,
+        "task_weights": result.task_weights,
+        "alarms": [alarm.message for alarm in alarms],
+        "settings": {"backbone": to_mapping(model.backbone.config)},
+    }
+
+
+def _write_plots(folder: Path, result: TrainResult) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["step\ttask\tquantity\tvalue"]
+    lines += [f"{step}\t{task}\t{name}\t{value!r}" for step, task, name, value in result.history]
+    write_text_atomic(folder / "history.tsv", "\n".join(lines) + "\n")
+    train_plots(result.history, folder, result.best_step)
+
+
+def _say(result: TrainResult) -> None:
+    for problem in result.problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    if result.resumed_at is not None:
+        print(f"resumed at step {result.resumed_at}")
+    stopped = " (stopped early)" if result.is_stopped_early else ""
+    print(
+        f"{result.num_steps} steps{stopped}, best dev score {result.best_dev_score:.3f} "
+        f"at step {result.best_step}"
+    )
+
+
+@contextmanager
+def _progress_bar(max_steps: int) -> Iterator[Any]:
+    """Yield a callback that moves a bar on a terminal, and prints each measurement elsewhere."""
+    bar = tqdm(total=max_steps, desc="train", unit="step", disable=not sys.stderr.isatty())
+
+    def on_step(progress: Progress) -> None:
+        bar.update(progress.step - bar.n)
+        if bar.disable:
+            bar.n = progress.step
+        if progress.dev_score is not None:
+            bar.set_postfix(loss=f"{progress.loss:.3f}", dev=f"{progress.dev_score:.3f}")
+            if bar.disable:
+                print(
+                    f"step {progress.step}/{max_steps}: loss {progress.loss:.3f}, "
+                    f"dev score {progress.dev_score:.3f}",
+                    flush=True,
+                )
+
+    with bar:
+        yield on_step
