@@ -1,12 +1,15 @@
 """What the project's modules import, found in their source text and never by importing them.
 
-`python -m tests.architecture.import_graph` writes the result into the `deps` of dvc.yaml.
+`python -m tests.architecture.import_graph` writes the result into dvc.yaml: each stage's source
+files among its `deps`, and the sections of params.yaml that it reads as its `params`.
 """
 
 import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from dpf_core.config import SECTIONS
 
 PACKAGES = ("dpf_core", "pipeline")
 
@@ -17,6 +20,18 @@ def code_deps(script: Path) -> frozenset[str]:
     modules = closure(script)
     data = {path for module in modules for path in data_files(module)}
     return frozenset(path.as_posix() for path in modules | data)
+
+
+def param_sections(script: Path) -> frozenset[str]:
+    """Return the sections that a stage reads with `load_section("x")` or `load_config(XConfig)`."""
+    sections = {cls.__name__: section for cls, section in SECTIONS.items()}
+    calls = [node for node in ast.walk(_parse(script)) if isinstance(node, ast.Call)]
+    firsts = {
+        ast.unparse(call.args[0]).strip("'")
+        for call in calls
+        if ast.unparse(call.func) in {"load_section", "load_config"}
+    }
+    return frozenset(sections.get(first, first) for first in firsts)
 
 
 def closure(module: Path) -> set[Path]:
@@ -111,6 +126,8 @@ def _write_deps(path: Path) -> None:
         if script.exists():
             data = [dep for dep in stage["deps"] if dep.startswith("data/")]
             stage["deps"][:] = sorted(data) + sorted(code_deps(script))
+            if sections := sorted(param_sections(script)):
+                stage["params"][:] = sections
     yaml.dump(document, path)
 
 
