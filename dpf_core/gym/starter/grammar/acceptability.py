@@ -19,6 +19,7 @@ from dpf_core.gym.starter.grammar.lexicon import (
     PLACES,
     PREPOSITIONS,
     SOCIAL,
+    SUBSTANCES,
     THING_ADJECTIVES,
     THINGS,
     TIMES,
@@ -71,10 +72,12 @@ def _anaphor_gender(rng: random.Random) -> Pair:
 
 
 def _anaphor_number(rng: random.Random) -> Pair:
-    person = rng.choice(PEOPLE)
-    start, end = f"The {person.plural} {rng.choice(SOCIAL).past}", rng.choice(TIMES)
-    wrong = rng.choice(("himself", "herself", "itself"))
-    return f"{start} themselves {end}.", f"{start} {wrong} {end}."
+    person, verb = rng.choice(NAMES), rng.choice(SOCIAL).past
+    start, good, bad = f"{person.name} {verb}", person.reflexive, "themselves"
+    if rng.random() < 0.5:
+        start, good, bad = f"The {rng.choice(PEOPLE).plural} {verb}", bad, good
+    time = rng.choice(TIMES)
+    return f"{start} {good} {time}.", f"{start} {bad} {time}."
 
 
 def _participle(rng: random.Random) -> Pair:
@@ -140,32 +143,42 @@ def _filled_gap(rng: random.Random) -> Pair:
 
 
 def _polarity(rng: random.Random) -> Pair:
-    person = rng.choice(PEOPLE).plural
-    end = f"{rng.choice(HANDLING).participle} a {rng.choice(THING_ADJECTIVES)} thing"
-    good, bad = rng.choice((("No", "Some"), ("None of the", "All of the"), ("Few", "Many")))
-    return f"{good} {person} have ever {end}.", f"{bad} {person} have ever {end}."
+    first, second = rng.sample(PEOPLE, 2)
+    end = f"ever {rng.choice(HANDLING).participle} a {rng.choice(THING_ADJECTIVES)} thing"
+    if rng.random() < 0.5:
+        good, bad = rng.choice((("No", "Some"), ("None of the", "All of the"), ("Few", "Many")))
+        return f"{good} {first.plural} have {end}.", f"{bad} {first.plural} have {end}."
+    clause = f"{second.singular} {rng.choice(SOCIAL).past} has {end}"
+    good, bad = f"No {first.singular} that the", f"The {first.singular} that no"
+    return f"{good} {clause}.", f"{bad} {clause}."
 
 
 def _existential(rng: random.Random) -> Pair:
-    number = rng.choice(NUMBERS[1:])
-    end = f"{rng.choice(PEOPLE).plural} {rng.choice(PLACES)}"
-    good, bad = rng.choice(((number, "all"), (number, "most"), ("many", "every"), ("some", "each")))
-    return f"There were {good} {end}.", f"There were {bad} {end}."
+    people, place = rng.choice(PEOPLE).plural, rng.choice(PLACES)
+    quantifier = rng.choice(("all the", "most of the", "both the"))
+    bad = f"There were {quantifier} {people} {place}."
+    if rng.random() < 0.5:
+        return f"{quantifier.capitalize()} {people} were {place}.", bad
+    return f"There were {rng.choice((*NUMBERS[1:], 'some', 'several'))} {people} {place}.", bad
 
 
 def _comparative(rng: random.Random) -> Pair:
     first, second = (name.name for name in rng.sample(NAMES, 2))
-    word = rng.choice(("taller", "older", "younger", "richer", "braver", "lazier", "prouder"))
-    end = f"{word} than {second}."
-    verb = rng.choice(("is", "was", "seems", "looks"))
-    return f"{first} {verb} {end}", f"{first} {verb} more {end}"
+    start = f"{first} {rng.choice(('is', 'was', 'seems', 'looks'))}"
+    good, bad = rng.choice(("taller", "older", "younger", "richer", "braver", "lazier")), "more {}"
+    if rng.random() < 0.5:
+        adjective = rng.choice(("famous", "nervous", "cheerful", "polite", "careful", "friendly"))
+        good, bad = f"more {adjective}", adjective
+    return f"{start} {good} than {second}.", f"{start} {bad.format(good)} than {second}."
 
 
 def _quantity(rng: random.Random) -> Pair:
-    name, verb = rng.choice(NAMES).name, rng.choice(HANDLING).past
-    good, bad = rng.choice((("many", "much"), ("a few", "a little"), ("several", "every")))
-    end = f"{rng.choice(THINGS).plural} {rng.choice(TIMES)}."
-    return f"{name} {verb} {good} {end}", f"{name} {verb} {bad} {end}"
+    start, time = f"{rng.choice(NAMES).name} {rng.choice(HANDLING).past}", rng.choice(TIMES)
+    few, little = rng.choice((("many", "much"), ("a few", "a little"), ("several", "too much")))
+    items, good, bad = rng.choice(THINGS).plural, few, little
+    if rng.random() < 0.5:
+        items, good, bad = rng.choice(SUBSTANCES), little, few
+    return f"{start} {good} {items} {time}.", f"{start} {bad} {items} {time}."
 
 
 PHENOMENA: tuple[Callable[[random.Random], Pair], ...] = (

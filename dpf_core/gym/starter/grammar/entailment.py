@@ -155,7 +155,11 @@ def _conjunction(rng: random.Random) -> Triple:
     both = f"Both {first} and {second} {verb.past} {end}."
     either = f"Either {first} or {second} {verb.past} {end}."
     neither = f"Neither {first} nor {second} {verb.past} {end}."
-    if rng.random() < 0.5:
+    turn = rng.randrange(3)
+    if turn == 0:
+        one = f"At least one of {first} and {second} {verb.past} {end}."
+        return _one_premise(either, one, f"{second} {verb.past} {end}.", neither)
+    if turn == 1:
         return _one_hypothesis(f"{first} {verb.past} {end}.", both, either, neither)
     return _one_hypothesis(f"{first} did not {verb.base} {end}.", neither, either, both)
 

@@ -52,6 +52,7 @@ THINGS = _nouns(
     guitar window/windows table knife/knives box/boxes suitcase clock coat map ticket cake key
     carpet bucket rope candle kettle tent camera violin helmet"""
 )
+SUBSTANCES = _words("bread furniture luggage money jewellery cheese wood paper equipment soap")
 NAMES = tuple(
     Name(name, reflexive)
     for reflexive, names in (
