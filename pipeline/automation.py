@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from pipeline.incoming import hash_json, incoming_tasks
+from pipeline.lock_watch import dvc_lock
 from pipeline.paths import INCOMING
 from pipeline.resources import DvcRunner
 
@@ -21,7 +22,7 @@ WORKSPACE_TAG = {"dvc/workspace": "default"}
 
 
 def build_automation(stages: Iterable[str]) -> dg.Definitions:
-    """Return the job for the whole chain, its schedule and its sensor."""
+    """Return the job for the whole chain, its schedule and the sensors."""
     retrain = dg.define_asset_job(
         RETRAIN,
         selection=dg.AssetSelection.assets(*stages),
@@ -36,7 +37,7 @@ def build_automation(stages: Iterable[str]) -> dg.Definitions:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
-    return dg.Definitions(jobs=[retrain], schedules=[weekly], sensors=[new_tasks])
+    return dg.Definitions(jobs=[retrain], schedules=[weekly], sensors=[new_tasks, dvc_lock])
 
 
 @dg.sensor(

@@ -59,7 +59,8 @@ def write_toy_project(root: Path) -> Path:
     (root / "params.yaml").write_text("ingest: {seed: 13}\n")
     for name, body in _BODIES.items():
         (root / f"{name}.py").write_text(_STAGE.format(name=name, body=body))
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {n: _stage(n) for n in _BODIES}}))
+    stages = {name: _stage(name) for name in _BODIES}
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     return root
 
 

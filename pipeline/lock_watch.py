@@ -1,0 +1,93 @@
+"""Tells Dagster what DVC made without it, so that the graph is right for both ways of running.
+
+After `dvc repro` in a terminal, dvc.lock holds versions that Dagster has not seen. The sensor
+reports them as materialisations with the same versions, metadata and checks that a run would give.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from dpf_core.files import md5_file, read_json
+from pipeline import checks, dvc_project
+from pipeline.asset_metadata import metrics_metadata
+from pipeline.dvc_project import Stage
+from pipeline.resources import DvcRunner
+
+_IN_PROGRESS = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_DATA_VERSION = "dagster/data_version"
+_CODE_VERSION = "dagster/code_version"
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def dvc_lock(context: dg.SensorEvaluationContext, dvc: DvcRunner) -> dg.SensorResult:
+    """Report stages that `dvc repro` ran outside Dagster; starts no run."""
+    if context.instance.get_runs_count(dg.RunsFilter(statuses=_IN_PROGRESS)):
+        return dg.SensorResult(skip_reason="a run is writing dvc.lock")
+    stages = dvc_project.read_stages(dvc.root)
+    lock = dvc_project.read_lock(dvc.root)
+    versions = {name: _versions(lock[name]) for name in stages if name in lock}
+    if context.cursor == (cursor := json.dumps(versions)):
+        return dg.SensorResult(skip_reason="dvc.lock did not change")
+    new = [name for name in versions if versions[name] != _seen(context.instance, name)]
+    events = [event for name in new for event in _events(dvc.root, stages, lock, name)]
+    reason = None if new else "Dagster itself wrote what is new in dvc.lock"
+    return dg.SensorResult(asset_events=events, cursor=cursor, skip_reason=reason)
+
+
+def _versions(entry: Mapping[str, Any]) -> list[str]:
+    return [dvc_project.data_version(entry), dvc_project.locked_code_version(entry)]
+
+
+def _seen(instance: dg.DagsterInstance, stage: str) -> list[str | None]:
+    """Return the versions of the asset's latest materialisation."""
+    record = instance.get_latest_materialization_event(dg.AssetKey(stage))
+    event = record.asset_materialization if record else None
+    tags = (event.tags if event else None) or {}
+    return [tags.get(_DATA_VERSION), tags.get(_CODE_VERSION)]
+
+
+def _events(
+    root: Path, stages: Mapping[str, Stage], lock: Mapping[str, Mapping[str, Any]], name: str
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    metrics = _metrics(root, stages[name], lock[name])
+    upstream = [up for up in dvc_project.upstream(stages[name], stages) if up in lock]
+    metadata = {key: value for found in metrics for key, value in metrics_metadata(found).items()}
+    yield dg.AssetMaterialization(
+        dg.AssetKey(name),
+        metadata={**metadata, "dvc/ran": False},
+        tags=_tags(lock, name, upstream),
+    )
+    for found in metrics:
+        for result in checks.check_results(name, found).values():
+            yield checks.undeclared(result)
+
+
+def _metrics(root: Path, stage: Stage, entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the metrics files that are still those of the lock."""
+    locked = {out["path"]: out["md5"] for out in entry.get("outs", ())}
+    files = {path: root / path for path in stage.metrics if (root / path).is_file()}
+    return [read_json(f) for path, f in files.items() if md5_file(f) == locked.get(path)]
+
+
+def _tags(
+    lock: Mapping[str, Mapping[str, Any]], name: str, upstream: Sequence[str]
+) -> dict[str, str]:
+    """Return all provenance that a run would record; with a part of it Dagster sees staleness."""
+    data, code = _versions(lock[name])
+    tags = {
+        _DATA_VERSION: data,
+        _CODE_VERSION: code,
+        "dagster/data_version_is_user_provided": "true",
+    }
+    for up in upstream:
+        tags[f"dagster/input_data_version/{up}"] = dvc_project.data_version(lock[up])
+        tags[f"dagster/input_event_pointer/{up}"] = "NULL"
+    return tags

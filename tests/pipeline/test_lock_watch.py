@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipeline.assets import build_assets
+from pipeline.automation import RETRAIN
+from pipeline.definitions import build_definitions
+from pipeline.lock_watch import dvc_lock
+from pipeline.resources import DvcRunner
+from tests.pipeline.toy_project import run_dvc, write_toy_project
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path.cwd()))
+        yield reproduced(tmp_path_factory)
+
+
+def reproduced(tmp_path_factory):
+    root = write_toy_project(tmp_path_factory.mktemp("toy"))
+    run_dvc(root, "init", "--no-scm", "-q")
+    run_dvc(root, "repro")
+    return root
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def tick(root, instance, cursor=None):
+    runner = DvcRunner(project_dir=str(root))
+    with dg.build_sensor_context(instance, cursor, resources={"dvc": runner}) as context:
+        return dvc_lock(context)
+
+
+def test_what_dvc_ran_is_reported_once_with_its_checks(toy, instance):
+    first = tick(toy, instance)
+    names = [event.asset_key.path[-1] for event in first.asset_events]
+    assert names == ["ingest", "validate", "validate", "validate", "train", "train"]
+    assert first.asset_events[2].check_name == "task_first"
+    assert first.run_requests == []
+    assert tick(toy, instance, first.cursor).asset_events == []
+
+
+def test_a_reported_asset_has_the_versions_that_a_run_records(toy, instance):
+    dagster = dg.materialize(
+        build_assets(toy, ["first"]), resources={"dvc": DvcRunner(project_dir=str(toy))}
+    )
+    for event in tick(toy, instance).asset_events:
+        if isinstance(event, dg.AssetMaterialization):
+            (ran,) = dagster.asset_materializations_for_node(event.asset_key.path[-1])
+            assert provenance(event.tags) == provenance(ran.tags)
+
+
+def provenance(tags):
+    wanted = ("dagster/data_version", "dagster/code_version", "dagster/input_data_version/")
+    return {key: value for key, value in tags.items() if key.startswith(wanted)}
+
+
+def test_what_dagster_ran_is_not_reported_again(toy, instance):
+    for event in tick(toy, instance).asset_events:
+        instance.report_runless_asset_event(event)
+    result = tick(toy, instance)
+    assert result.asset_events == []
+    assert "Dagster itself" in result.skip_reason.skip_message
+
+
+def test_a_running_stage_is_waited_for(toy, instance):
+    job = build_definitions(toy).resolve_job_def(RETRAIN)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert "a run is writing" in tick(toy, instance).skip_reason.skip_message
+
+
+def test_metrics_that_are_not_those_of_the_lock_are_not_shown(toy, instance):
+    path = toy / "data/metrics/train.json"
+    text = path.read_text()
+    path.write_text(text.replace("0.5", "0.9"))
+    train = tick(toy, instance).asset_events[-1]
+    path.write_text(text)
+    assert train.metadata.keys() == {"dvc/ran"}
