@@ -50,7 +50,7 @@ class Archive:
         except OSError as error:
             raise GymError(
                 f"the folder for raw data must be writable, got {raw_dir} ({error}). "
-                "Correct ingest.raw_dir or the folder's rights, or free some space."
+                "Correct the folder's rights, or free some space."
             ) from error
         return path
 
