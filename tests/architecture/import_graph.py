@@ -43,7 +43,13 @@ def closure(module: Path) -> set[Path]:
         if path not in seen:
             seen.add(path)
             waiting += [file for name in imported_names(path) if (file := module_file(name))]
+            waiting += [p for p in _packages(path) if any(map(module_file, imported_names(p)))]
     return seen
+
+
+def _packages(module: Path) -> list[Path]:
+    """Return the `__init__.py` files that importing a module runs first."""
+    return [init for folder in module.parents if (init := folder / "__init__.py").exists()]
 
 
 @cache
