@@ -120,7 +120,7 @@ def _order_in_time(rng: random.Random) -> Triple:
     first, second = (name.name for name in rng.sample(NAMES, 2))
     one, two = (_did(rng) for _ in range(2))
     premise = f"{first} {one} before {second} {two}."
-    neutral = rng.choice((f"{first} {one} because {second} {two}.", f"{first} also {two}."))
+    neutral = rng.choice((f"{second} {two} because {first} {one}.", f"{first} also {two}."))
     false = f"{second} {two} before {first} {one}."
     return _one_premise(premise, f"{second} {two} after {first} {one}.", neutral, false)
 
