@@ -181,13 +181,20 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         )
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     options = {} if settings.model_type == "electra" else {"add_pooling_layer": False}
-    model = AutoModel.from_pretrained(
-        directory,
-        dtype=dtype,
-        attn_implementation=config.attention,
-        use_safetensors=True,
-        **options,
-    )
+    with _quiet_transformers():
+        model, loading = AutoModel.from_pretrained(
+            directory,
+            dtype=dtype,
+            attn_implementation=config.attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
+        )
+    if loading["missing_keys"]:
+        raise ConfigError(
+            "the backbone's file must hold every weight of its architecture, got none for "
+            f"{', '.join(sorted(loading['missing_keys'])[:3])} ({directory}). Name a complete model."
+        )
     if model.get_input_embeddings().embedding_dim != settings.hidden_size:
         raise ConfigError(
             f"the backbone's word embeddings must have its hidden size {settings.hidden_size}, got "
@@ -253,6 +260,22 @@ def weights_sha256(directory: Path) -> str:
         return sha256_file(shards[0])
     lines = "".join(f"{shard.name} {sha256_file(shard)}\n" for shard in shards)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the library's loading report; what it would warn of is checked by the caller."""
+    from transformers.utils import logging
+
+    verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bar:
+            logging.enable_progress_bar()
 
 
 def _find_layers(model: nn.Module) -> list[nn.Module]:
