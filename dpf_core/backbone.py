@@ -191,9 +191,10 @@ def load_backbone(config: BackboneConfig) -> Backbone:
             **options,
         )
     if loading["missing_keys"]:
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
         raise ConfigError(
             "the backbone's file must hold every weight of its architecture, got none for "
-            f"{', '.join(sorted(loading['missing_keys'])[:3])} ({directory}). Name a complete model."
+            f"{missing} ({directory}). Name a complete model."
         )
     if model.get_input_embeddings().embedding_dim != settings.hidden_size:
         raise ConfigError(
@@ -268,14 +269,14 @@ def _quiet_transformers() -> Iterator[None]:
     from transformers.utils import logging
 
     verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
         if has_bar:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _find_layers(model: nn.Module) -> list[nn.Module]:

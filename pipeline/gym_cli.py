@@ -109,9 +109,7 @@ def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "rows and DIR/manifest.json. The folder is replaced only when every task is built. Without "
         "--out, run the stage: `dvc repro ingest`.",
     )
-    build.add_argument(
-        "--source", metavar="SOURCE", help="where rows come from: starter or mirror"
-    )
+    build.add_argument("--source", metavar="SOURCE", help="where rows come from: starter or mirror")
     build.add_argument(
         "--mirror",
         metavar="DIR",
@@ -123,9 +121,7 @@ def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     build.add_argument("--incoming", type=Path, metavar="DIR", help="folder with your own tasks")
     build.add_argument("--out", type=Path, metavar="DIR", help="the gym's folder")
-    build.add_argument(
-        "--jobs", type=_positive, metavar="N", help="processes (default: 1)"
-    )
+    build.add_argument("--jobs", type=_positive, metavar="N", help="processes (default: 1)")
     build.add_argument("--json", action="store_true", help="print the manifest as JSON")
     build.set_defaults(run=run_build)
 

@@ -148,11 +148,12 @@ def score_table(metrics: dict[str, Any]) -> str:
         f"{task['num_test_rows']:4d}  {task['metric']}"
         for task in metrics["tasks"]
     ]
+    means = f"{metrics['mean_score']:5.3f}  {metrics['majority_mean_score']:8.3f}"
     return "\n".join(
         [
             f"{'task':{width}}  score  majority  rows  metric",
             *rows,
-            f"{'mean':{width}}  {metrics['mean_score']:5.3f}  {metrics['majority_mean_score']:8.3f}",
+            f"{'mean':{width}}  {means}",
             *(f"alarm: {alarm['message']}" for alarm in metrics["alarms"]),
         ]
     )
