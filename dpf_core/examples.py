@@ -110,15 +110,16 @@ def encode_rows(
     """Return tokenised rows.
 
     Raises:
-        GymError: A row's label is not one of the task's labels or of its own options.
+        GymError: A row's label is not one of the task's labels or of its own options, or a
+            multiple-choice row has no options.
     """
     candidates = None
     inputs = [row.input for row in rows]
     if spec.kind == "multiple_choice":
-        parsed = [parse_options(row.input) for row in rows]
+        parsed = [_parse(row, spec) for row in rows]
         inputs = [question for question, _ in parsed]
         candidates = [options for _, options in parsed]
-    encoded = backbone.tokenizer(inputs)["input_ids"]
+    encoded = backbone.tokenizer(inputs, verbose=False)["input_ids"]  # no warning: we cut and count
     token_ids = [_cut(ids, backbone.config.max_length) for ids in encoded]
     return TaskExamples(
         task_id=task_id,
@@ -191,6 +192,13 @@ def micro_batches(
 def _cut(ids: list[int], max_length: int) -> list[int]:
     """Return ids cut to max_length, with the closing special token kept."""
     return ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
+
+
+def _parse(row: Row, spec: HeadSpec) -> tuple[str, tuple[str, ...]]:
+    try:
+        return parse_options(row.input)
+    except ValueError as error:
+        raise GymError(f"{error} ({spec.name}, line {row.line}). Correct the row.") from error
 
 
 def _label_id(row: Row, labels: Sequence[str], spec: HeadSpec) -> int:

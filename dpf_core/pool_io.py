@@ -86,7 +86,7 @@ def read_pool_config(folder: Path) -> dict[str, Any]:
     """Return config.json of a pool.
 
     Raises:
-        CheckpointError: It is missing, no JSON, or of another format.
+        CheckpointError: It is missing, no JSON, of another format, or incomplete.
     """
     path = folder / "config.json"
     try:
@@ -102,6 +102,7 @@ def read_pool_config(folder: Path) -> dict[str, Any]:
             f"a pool's format must be {FORMAT!r}, got {found!r} ({path}). Train the pool again "
             "with this version."
         )
+    _check_parts(config, path)
     return config
 
 
@@ -136,9 +137,27 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
     model = build_model(backbone, _tasks(config), settings, torch.Generator())
-    for name, parameter in model.trainable_parameters().items():
-        _fill(parameter, tensors, TENSOR_NAMES[name], folder)
+    named = {TENSOR_NAMES[name]: tensor for name, tensor in model.trainable_parameters().items()}
+    if unknown := sorted(tensors.keys() - named.keys()):
+        raise CheckpointError(
+            f"the pool's tensors must be {', '.join(named)}, got an unknown {unknown[0]!r} "
+            f"({folder / 'pool.safetensors'}). Train the pool again with this version."
+        )
+    for name, parameter in named.items():
+        _fill(parameter, tensors, name, folder)
     return model
+
+
+def _check_parts(config: Mapping[str, Any], path: Path) -> None:
+    try:
+        _tasks(config)
+        backbone_config(config)
+        _ = config["model"], config["backbone"]["sha256"], config["sha256"]["pool.safetensors"]
+    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise CheckpointError(
+            f"a pool's config.json must be complete, got {type(error).__name__}: {error} ({path}). "
+            "Train the pool again with this version."
+        ) from error
 
 
 def _tasks(config: Mapping[str, Any]) -> list[HeadSpec]:

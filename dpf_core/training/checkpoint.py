@@ -5,6 +5,7 @@ under another name and renamed when complete, so a folder with the final name is
 finished pool is another format: `pool_io.py`.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -54,8 +55,8 @@ class CheckpointStore:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True)
             write_bytes_atomic(staging / "state.safetensors", save(_contiguous(snapshot.tensors)))
-            digest = sha256_file(staging / "state.safetensors")
-            write_json(staging / "state.json", {"sha256": digest, "values": snapshot.values})
+            hashes = _hashes(staging, snapshot.values)
+            write_json(staging / "state.json", {"sha256": hashes, "values": snapshot.values})
             if target.exists():
                 shutil.rmtree(target)
             staging.replace(target)
@@ -89,18 +90,27 @@ def _read(folder: Path) -> Snapshot:
     try:
         record = read_json(folder / "state.json")
         expected, values = record["sha256"], record["values"]
-        found = sha256_file(folder / "state.safetensors")
+        found = _hashes(folder, values)
         if found != expected:
             raise CheckpointError(
-                f"a checkpoint's state.safetensors must have SHA-256 {expected}, got {found} "
-                f"({folder}). It is damaged and passed over."
+                f"a checkpoint must have the SHA-256 {expected}, got {found} ({folder}). "
+                "It is damaged and passed over."
             )
         return Snapshot(load_file(folder / "state.safetensors"), values)
-    except (OSError, json.JSONDecodeError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(
             f"a checkpoint must be readable, got {type(error).__name__}: {error} ({folder}). "
             "It is damaged and passed over."
         ) from error
+
+
+def _hashes(folder: Path, values: Any) -> dict[str, str]:
+    """Return the SHA-256 of the tensors' file and of the values, which equal JSON gives equal."""
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return {
+        "state.safetensors": sha256_file(folder / "state.safetensors"),
+        "values": hashlib.sha256(text.encode()).hexdigest(),
+    }
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -51,7 +51,9 @@ def accumulate_gradients(
         logits = model.score(prompts, batch)
         shares = torch.nn.functional.cross_entropy(logits, labels, reduction="none") / counts[where]
         losses.index_add_(0, where, shares.detach())
-        (shares * task_weights[batch.task_ids]).sum().backward()
+        loss = (shares * task_weights[batch.task_ids]).sum()
+        if loss.requires_grad:  # options scored without a prompt depend on nothing that is trained
+            loss.backward()
     norms = torch.zeros(len(present))
     if model.front_end is not None and fused is not None and leaf is not None:
         prompt_gradients = _gradient(leaf)
