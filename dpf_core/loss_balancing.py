@@ -81,21 +81,28 @@ class GradNorm:
 def renormalise(weights: Tensor, task_ids: Tensor) -> Tensor:
     """Return weights within bounds whose sum is T, where only the named tasks have moved.
 
+    Weights are clamped and then share one factor, clamped again; that factor is found by bisection,
+    since rescaling and clamping in turn nears the sum slowly when most weights stand at a bound.
+
     Args:
         weights: [T] positive.
         task_ids: [B], the tasks that may change.
 
     Returns:
-        [T]. The sum is T exactly up to rounding unless every moving weight stands at a bound.
+        [T]. The sum is T up to rounding, unless every moving weight stands at one bound.
     """
     low, high = WEIGHT_BOUNDS
+    moving = weights[task_ids].double().clamp(low, high)
+    budget = len(weights) - (weights.double().sum() - weights[task_ids].double().sum())
+    smallest, largest = low / high, high / low  # with these every weight stands at one bound
+    for _ in range(60):  # halves a range of 4 decades to less than a rounding error
+        factor = (smallest * largest) ** 0.5
+        if (moving * factor).clamp(low, high).sum() < budget:
+            smallest = factor
+        else:
+            largest = factor
     result = weights.clone()
-    moving = result[task_ids].clamp(low, high)
-    rest = weights.sum() - weights[task_ids].sum()
-    budget = len(weights) - rest
-    for _ in range(8):  # each pass fixes the share that clamping took
-        moving = (moving * budget / moving.sum()).clamp(low, high)
-    result[task_ids] = moving
+    result[task_ids] = (moving * largest).clamp(low, high).to(weights.dtype)
     return result
 
 
