@@ -162,7 +162,7 @@ class EvaluateConfig:
         if self.max_test_rows is not None:
             _at_least(self, "max_test_rows", 1)
         for value in self.neighbour_temperatures:
-            if value <= 0:
+            if not value > 0:
                 raise ConfigError(
                     f"a temperature must be > 0, got {value} (evaluate.neighbour_temperatures in "
                     "params.yaml). Leave the list empty to try none."
@@ -221,14 +221,20 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         where: The file and section, for messages.
 
     Raises:
-        ConfigError: A key is unknown or missing, or a value has the wrong type or range.
+        ConfigError: There is no mapping, a key is unknown or missing, or a value has the wrong type
+            or range.
     """
     hints = typing.get_type_hints(cls)
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{where} must be a mapping of settings, got {values!r}. Its keys are "
+            f"{', '.join(sorted(hints))}."
+        )
     for key in values:
         if key not in hints:
             raise ConfigError(
                 f"keys of {where} must be {', '.join(sorted(hints))}, got {key!r}."
-                f"{nearest(key, hints)} Remove or rename it."
+                f"{nearest(str(key), hints)} Remove or rename it."
             )
     if missing := sorted(set(hints) - set(values)):
         raise ConfigError(

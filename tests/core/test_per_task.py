@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from dpf_core.evaluation.metrics import accuracy, macro_f1
+from dpf_core.evaluation.per_task import predict, quick_score, score_task
+from dpf_core.examples import collate
+from tests import tiny
+
+
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "heads_only"])
+@pytest.mark.parametrize("task", [0, 1, 2])
+def test_predictions_and_loss_are_those_of_the_models_own_forward(world, method, task):
+    model = world.model(method=method)
+    batch, labels = collate(world.rows(task))
+    logits = model(batch)
+    predictions, loss = predict(model, world.train_sets[task])
+    assert predictions == logits.argmax(dim=1).tolist()
+    expected = torch.nn.functional.cross_entropy(logits, labels).detach()
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_size_of_micro_batches_does_not_change_predictions_and_loss(world):
+    model = world.model(prompted_depth=2)
+    predictions, loss = predict(model, world.train_sets[2])
+    model.backbone = tiny.backbone(world.backbone.directory, batch_tokens=64)
+    cut_predictions, cut_loss = predict(model, world.train_sets[2].head(99))
+    assert cut_predictions == predictions
+    assert cut_loss == pytest.approx(loss, rel=1e-5)
+
+
+def test_predicting_leaves_no_gradient_and_no_inference_tensor_behind(world):
+    model = world.model()
+    predict(model, world.train_sets[0])
+    assert not any(p.is_inference() or p.grad is not None for p in model.parameters())
+
+
+def test_the_scores_of_a_task_are_its_metrics_over_answer_texts(world):
+    model, examples = world.model(), world.train_sets[2]
+    labels = world.specs[2].labels
+    answers = [labels[i] for i in examples.label_ids]
+    predictions = [labels[i] for i in predict(model, examples)[0]]
+    found = score_task(model, examples, [2, 2, 1])
+    assert found.accuracy == accuracy(predictions, answers)
+    assert found.score == found.macro_f1 == macro_f1(predictions, answers)
+    assert found.majority_score == macro_f1(["tool"] * len(answers), answers)
+    assert (found.num_test_rows, found.truncated_rows) == (len(answers), 0)
+    assert quick_score(model, examples) == found.score
+
+
+def test_always_choosing_a_position_scores_the_options_that_stand_there(world):
+    """The third option is the majority; rows with two options give their last one."""
+    found = score_task(world.model(), world.train_sets[1], [2, 2, 0])
+    examples = world.train_sets[1]
+    last = [label == len(c) - 1 for label, c in zip(
+        examples.label_ids, examples.candidates, strict=True)]  # fmt: skip
+    assert found.majority_score == pytest.approx(sum(last) / len(last))
+
+
+def test_a_model_that_is_always_right_scores_1(world, monkeypatch):
+    examples = world.train_sets[1]
+    monkeypatch.setattr(
+        "dpf_core.evaluation.per_task.predict", lambda *_: (examples.label_ids, 0.0)
+    )
+    found = score_task(world.model(), examples, examples.label_ids)
+    assert (found.score, found.accuracy, found.macro_f1) == (1, 1, 1)
