@@ -72,7 +72,7 @@ _CONFIGS: dict[type, dict[str, Any]] = {
     ModelConfig: {"prompt_length": 3, "pool_size": 4},
     TrainConfig: {
         "max_steps": 11, "batch_size": 7, "dev_rows": 3, "initial_loss_rows": 4,
-        "eval_every_steps": 3, "checkpoint_every_steps": 4, "log_every_steps": 2, "patience": 9,
+        "eval_every_steps": 3, "checkpoint_every_steps": 4, "log_every_steps": 3, "patience": 9,
     },
     EvaluateConfig: {}, ExportConfig: {}, RuntimeConfig: {},
 }  # fmt: skip

@@ -15,7 +15,8 @@ RUNS = {
     "equal weights": ({"method": "shared_prompt"}, {"loss_balancing": "equal"}),
     "heads only": ({"method": "heads_only"}, {"loss_balancing": "equal"}),
 }
-"""What differs from the tiny settings: 11 steps, a checkpoint every 4, a dev score every 3."""
+"""What differs from the tiny settings: 11 steps, a checkpoint every 4, a dev score and a row of the
+history every 3, so that a checkpoint falls between rows."""
 
 
 class KilledError(Exception):

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from dpf_core.backbone import place_prompt
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.examples import collate
 from dpf_core.model import FrontEnd, embed_texts
@@ -92,6 +93,21 @@ def test_a_prompt_changes_the_logits_and_so_does_a_deeper_one(family, batch):
 def test_the_baseline_without_a_prompt_scores_the_bare_backbone(world, batch):
     model = world.model(method="heads_only")
     assert torch.equal(model(batch), model.score(None, batch))
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_text_vector_is_the_mean_over_real_tokens_without_prompt_and_padding(
+    world, batch, depth
+):
+    model = world.model(prompted_depth=depth)
+    prompts, one = model.front_end(batch.task_ids[:1]), take(batch, [0])
+    embeds, mask = place_prompt(
+        prompts[:, 0], world.backbone.embed(one.input_ids), one.attention_mask
+    )
+    hidden = world.backbone.encode(embeds, mask, prompts[:, 1:] if depth > 1 else None)
+    z = hidden[:, 3:].mean(dim=1)  # P = 3, and a row alone has no padding
+    expected = model.heads(z, one.task_ids, one.options)
+    torch.testing.assert_close(model(batch)[:1], expected, **TOLERANCE)
 
 
 def test_permuting_pool_and_scheduler_together_changes_nothing(world):
