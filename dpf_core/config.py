@@ -50,7 +50,7 @@ class ModelConfig:
 
     method: Method = "dpf"
     """`dpf`, or a baseline: one `shared_prompt` for all tasks, or `heads_only` without a prompt."""
-    prompt_length: int = 8
+    prompt_length: int = 16
     """P, soft prompt vectors before the input."""
     prompted_depth: int = 1
     """D, backbone layers that get their own prompt; 1 is the input layer only."""
@@ -82,7 +82,7 @@ class TrainConfig:
 
     seed: int = 13
     """Of initialisation, row choice and batch order."""
-    max_steps: int = 400
+    max_steps: int = 300
     """Optimiser steps at most; early stopping may end sooner."""
     batch_size: int = 48
     """Examples of a step, drawn from all tasks."""
@@ -92,9 +92,9 @@ class TrainConfig:
     """Rows of a task's training file held out for early stopping, at most a fifth of them."""
     sampling_temperature: float = 4.0
     """Tasks are drawn in proportion to rows^(1/this): 1 is by size, large is uniform."""
-    prompt_learning_rate: float = 0.01
+    prompt_learning_rate: float = 0.03
     """Of pool, scheduler, task embeddings and gate."""
-    head_learning_rate: float = 0.01
+    head_learning_rate: float = 0.003
     """Of the label offsets and biases."""
     weight_decay: float = 0.0
     """AdamW's, on every trainable tensor."""
@@ -102,7 +102,7 @@ class TrainConfig:
     """Share of the steps in which the learning rate rises; it falls to 0 by a cosine afterwards."""
     gradient_clip: float = 1.0
     """Largest norm of all gradients together."""
-    loss_balancing: LossBalancing = "gradnorm"
+    loss_balancing: LossBalancing = "equal"
     """Task weights: GradNorm (equation 7), or all equal to 1."""
     restoring_force: float = 0.5
     """GradNorm's alpha: 0 equalises gradient norms, more favours tasks that learn slowly."""
@@ -110,11 +110,11 @@ class TrainConfig:
     """Step size of log lambda."""
     initial_loss_rows: int = 32
     """Rows of a task on which its initial loss L_t(0) is measured."""
-    eval_every_steps: int = 50
+    eval_every_steps: int = 100
     """Steps between measurements on the dev rows."""
-    patience: int = 4
+    patience: int = 3
     """Measurements without a better dev score before training stops."""
-    checkpoint_every_steps: int = 50
+    checkpoint_every_steps: int = 25
     """Steps between checkpoints."""
     log_every_steps: int = 10
     """Steps between rows of the training history."""

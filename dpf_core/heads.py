@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dpf_core.errors import ShapeError, TaskIdError
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeadSpec:
     """What a head must know of its task."""

@@ -3,7 +3,7 @@
 Shared by the stage and by `dpf export`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,9 @@ def run_export(paths: ExportPaths, runtime: RuntimeConfig, config: ExportConfig)
     """
     make_deterministic(num_threads=runtime.num_threads, seed=_SEED)
     pool = read_pool_config(paths.pool)
-    model = load_pool(paths.pool, load_backbone(backbone_config(pool)))
+    # The files hold fp32 values, whatever training ran in, so fp32 is what they are compared with.
+    backbone = load_backbone(replace(backbone_config(pool), precision="fp32"))
+    model = load_pool(paths.pool, backbone)
     metrics = export_and_compare(
         model,
         paths.gym,
