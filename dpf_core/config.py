@@ -93,7 +93,9 @@ class TrainConfig:
     sampling_temperature: float = 4.0
     """Tasks are drawn in proportion to rows^(1/this): 1 is by size, large is uniform."""
     prompt_learning_rate: float = 0.03
-    """Of pool, scheduler, task embeddings and gate."""
+    """Of pool, scheduler and task embeddings."""
+    gate_learning_rate: float = 0.001
+    """Of W_g and b_g; one gate value sums H weights, so a prompt's rate would saturate it."""
     head_learning_rate: float = 0.003
     """Of the label offsets and biases."""
     weight_decay: float = 0.0
@@ -127,7 +129,8 @@ class TrainConfig:
         ):  # fmt: skip
             _at_least(self, name, 1)
         for name in (
-            "sampling_temperature", "prompt_learning_rate", "head_learning_rate", "gradient_clip",
+            "sampling_temperature", "prompt_learning_rate", "gate_learning_rate",
+            "head_learning_rate", "gradient_clip",
             "task_weight_learning_rate",
         ):  # fmt: skip
             _above_zero(self, name)

@@ -36,6 +36,14 @@ class LabelTextHeads(nn.Module):
         specs: One for each task, in task-id order.
         label_vectors: [L, H], the backbone's vector of each label text, in task order.
         scale: Factor on the product, > 0.
+
+    >>> spec = HeadSpec(
+    ...     name="mood", kind="classification", labels=("sad", "glad"),
+    ...     label_texts=("sad", "glad"), metric="ACC",
+    ... )
+    >>> heads = LabelTextHeads([spec], torch.eye(2), scale=10.0)
+    >>> heads(torch.tensor([[0.0, 3.0]]), torch.tensor([0])).tolist()
+    [[0.0, 10.0]]
     """
 
     label_vectors: Tensor

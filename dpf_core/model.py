@@ -67,6 +67,9 @@ class SharedPrompt(nn.Module):
 
     Args:
         prompt: [D, P, H] start values.
+
+    >>> SharedPrompt(torch.zeros(1, 2, 8))(torch.tensor([5, 0])).shape
+    torch.Size([2, 1, 2, 8])
     """
 
     def __init__(self, prompt: Tensor) -> None:

@@ -9,13 +9,13 @@ from dpf_core.model import DPFModel
 
 
 def build_optimizer(model: DPFModel, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW over the trainable tensors, with a learning rate each for prompts and heads."""
-    named = model.trainable_parameters()
-    heads = [tensor for name, tensor in named.items() if name.startswith("heads.")]
-    prompts = [tensor for name, tensor in named.items() if name.startswith("front_end.")]
-    groups = [{"params": heads, "lr": config.head_learning_rate}]
-    if prompts:
-        groups.append({"params": prompts, "lr": config.prompt_learning_rate})
+    """Return AdamW over the trainable tensors, one group for each part that has its own rate."""
+    groups = []
+    for prefix, rate in _rates(config).items():
+        named = model.trainable_parameters().items()
+        mine = [tensor for name, tensor in named if _prefix(name, config) == prefix]
+        if mine:
+            groups.append({"params": mine, "lr": rate, "peak_lr": rate})
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
@@ -30,6 +30,18 @@ def learning_rate_factor(step: int, config: TrainConfig) -> float:
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, config: TrainConfig) -> None:
     """Set every group's learning rate for a step, from the step alone."""
-    base = [config.head_learning_rate, config.prompt_learning_rate]
-    for group, rate in zip(optimizer.param_groups, base, strict=False):
-        group["lr"] = rate * learning_rate_factor(step, config)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * learning_rate_factor(step, config)
+
+
+def _rates(config: TrainConfig) -> dict[str, float]:
+    """Return the learning rate of each prefix of parameter names; the longest prefix counts."""
+    return {
+        "heads.": config.head_learning_rate,
+        "front_end.": config.prompt_learning_rate,
+        "front_end.fusion.gate_": config.gate_learning_rate,
+    }
+
+
+def _prefix(name: str, config: TrainConfig) -> str:
+    return max((prefix for prefix in _rates(config) if name.startswith(prefix)), key=len)

@@ -32,14 +32,21 @@ def test_without_a_warm_up_the_first_step_has_the_full_rate():
 
 @pytest.mark.parametrize("method", ["dpf", "heads_only"])
 def test_every_trainable_tensor_has_one_group_with_its_own_rate(world, method):
-    config = tiny.config(TrainConfig, head_learning_rate=0.5, prompt_learning_rate=0.25)
+    config = tiny.config(
+        TrainConfig,
+        head_learning_rate=0.5,
+        prompt_learning_rate=0.25,
+        gate_learning_rate=0.125,
+    )
+    expected = {"heads": 0.5, "front_end": 0.25, "front_end.fusion.gate": 0.125}
     model = world.model(method=method)
     optimizer = build_optimizer(model, config)
     set_learning_rate(optimizer, 0, config)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     factor = learning_rate_factor(0, config)
     for name, tensor in model.trainable_parameters().items():
-        assert rates.pop(id(tensor)) == factor * (0.5 if name.startswith("heads.") else 0.25)
+        part = name.rpartition("_")[0] if "gate_" in name else name.partition(".")[0]
+        assert rates.pop(id(tensor)) == factor * expected[part]
     assert rates == {}
 
 

@@ -5,12 +5,16 @@ import numpy as np
 import pytest
 
 from dpf_core.errors import DPFError
-from pipeline.plots.evaluation import evaluate_plots
-from pipeline.plots.history import read_history
-from pipeline.plots.training import train_plots
-from pipeline.plots.evaluation import draw_scheduler
-from pipeline.plots.history import HISTORY_HEADER, align, curves_by_quantity, moving_mean
+from pipeline.plots.evaluation import draw_scheduler, evaluate_plots
+from pipeline.plots.history import (
+    HISTORY_HEADER,
+    align,
+    curves_by_quantity,
+    moving_mean,
+    read_history,
+)
 from pipeline.plots.style import shorten, spread
+from pipeline.plots.training import train_plots
 from tests.pipeline.report_fixture import evaluation, history, pictures
 
 ONE_TASK = [(step, "trec", "loss", 1.0 / step) for step in (1, 2, 3)]
