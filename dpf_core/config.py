@@ -82,7 +82,7 @@ class TrainConfig:
 
     seed: int = 13
     """Of initialisation, row choice and batch order."""
-    max_steps: int = 300
+    max_steps: int = 400
     """Optimiser steps at most; early stopping may end sooner."""
     batch_size: int = 48
     """Examples of a step, drawn from all tasks."""
@@ -94,7 +94,7 @@ class TrainConfig:
     """Tasks are drawn in proportion to rows^(1/this): 1 is by size, large is uniform."""
     prompt_learning_rate: float = 0.03
     """Of pool, scheduler and task embeddings."""
-    gate_learning_rate: float = 0.001
+    gate_learning_rate: float = 0.003
     """Of W_g and b_g; one gate value sums H weights, so a prompt's rate would saturate it."""
     head_learning_rate: float = 0.003
     """Of the label offsets and biases."""
