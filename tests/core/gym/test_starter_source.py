@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import zipfile
 from pathlib import Path
 
@@ -161,10 +160,3 @@ def test_an_unknown_task_is_refused_with_the_nearest_name(tmp_path, make_spec):
 def test_an_unknown_split_is_refused(tmp_path):
     with pytest.raises(GymError, match="must be train or test, got 'validation'"):
         list(StarterSource(tmp_path).rows(SPECS["sentence_entailment"], "validation"))
-
-
-def test_the_source_can_be_sent_to_another_process(tmp_path):
-    source = StarterSource(tmp_path)
-    rows = list(source.rows(SPECS["sentence_entailment"], "test"))
-    copy = pickle.loads(pickle.dumps(source))  # noqa: S301 (our own bytes)
-    assert list(copy.rows(SPECS["sentence_entailment"], "test")) == rows
