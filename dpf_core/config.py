@@ -20,6 +20,9 @@ Attention = Literal["eager", "sdpa"]
 Method = Literal["dpf", "shared_prompt", "heads_only"]
 LossBalancing = Literal["gradnorm", "equal"]
 
+_SEEDS = 2**32
+"""NumPy's generators take no seed from here on."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackboneConfig:
@@ -136,6 +139,8 @@ class TrainConfig:
             _above_zero(self, name)
         for name in ("weight_decay", "restoring_force", "warmup_fraction"):
             _at_least(self, name, 0)
+        if not 0 <= self.seed < _SEEDS:
+            _refuse(self, "seed", f"in [0, {_SEEDS})")
         if self.warmup_fraction >= 1:
             raise ConfigError(
                 f"warmup_fraction must be < 1, got {self.warmup_fraction} "
@@ -245,7 +250,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
             f"{'it' if len(missing) == 1 else 'them'}; the defaults stand in {cls.__name__}."
         )
     return cls(
-        **{key: _typed(value, hints[key], f"{where}.{key}") for key, value in values.items()}
+        **{key: _typed(value, hints[key], f"{key} of {where}") for key, value in values.items()}
     )
 
 
@@ -269,7 +274,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
             choices = ", ".join(map(str, arguments))
             raise ConfigError(
                 f"{where} must be one of {choices}, got {value!r}."
-                f"{nearest(str(value), map(str, arguments))} Correct it in params.yaml."
+                f"{nearest(str(value), map(str, arguments))} Correct it."
             )
         return value
     if origin is tuple and isinstance(value, list | tuple):

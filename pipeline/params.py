@@ -7,28 +7,36 @@ from typing import Any, TypeVar
 import yaml
 
 from dpf_core.config import SECTIONS, from_mapping
-from dpf_core.errors import ConfigError
+from dpf_core.errors import ConfigError, GymError
+from dpf_core.gym.yaml_file import load_yaml_mapping
 from dpf_core.naming import nearest
 
 T = TypeVar("T")
 
 PARAMS = Path("params.yaml")
 
+_STAGE_SECTIONS = {"ingest", "validate"}
+"""Sections whose dataclasses are not in `dpf_core.config`."""
+
 
 def load_params(path: Path = PARAMS) -> dict[str, Any]:
     """Return every section of the parameters file.
 
     Raises:
-        ConfigError: The file is absent or no YAML mapping.
+        ConfigError: The file is absent, no YAML mapping, repeats a key, or has an unknown section.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"the parameters must be a readable YAML file, got {error} ({path}). Run in the "
-            "project's folder, or correct the file."
-        ) from error
-    return content if isinstance(content, dict) else {}
+        content = load_yaml_mapping(path, "parameters, read from the project's folder")
+    except GymError as error:
+        raise ConfigError(str(error)) from error
+    known = {*SECTIONS.values(), *_STAGE_SECTIONS}
+    for section in content:
+        if section not in known:
+            raise ConfigError(
+                f"sections of {path} must be {', '.join(sorted(known))}, got {section!r}."
+                f"{nearest(section, known)} Remove or rename it."
+            )
+    return content
 
 
 def load_section(name: str, path: Path = PARAMS) -> dict[str, Any]:
@@ -58,14 +66,18 @@ def load_config(
     return from_mapping(cls, values, f"{name} in {path}")
 
 
-def parse_overrides(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+def parse_overrides(settings: Sequence[str], *classes: type) -> dict[str, dict[str, Any]]:
     """Return `section.key=value` words as section to key to value, values read as YAML.
 
+    Args:
+        settings: The words.
+        classes: What the command reads, keys of `dpf_core.config.SECTIONS`.
+
     Raises:
-        ConfigError: A word has another form, or names an unknown section.
+        ConfigError: A word has another form or is no YAML, or names a section without effect.
     """
     overrides: dict[str, dict[str, Any]] = {}
-    known = set(SECTIONS.values())
+    known = {SECTIONS[cls] for cls in classes}
     for setting in settings:
         key, equals, text = setting.partition("=")
         section, dot, name = key.partition(".")
@@ -74,15 +86,29 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
                 f"--set must be section.key=value with a section of {', '.join(sorted(known))}, "
                 f"got {setting!r}.{nearest(section, known)} For instance: --set train.max_steps=50."
             )
-        overrides.setdefault(section, {})[name] = yaml.safe_load(text)
+        overrides.setdefault(section, {})[name] = _value(text, setting)
     return overrides
 
 
+def _value(text: str, setting: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"the value of --set must be YAML, got {setting!r}. Quote it, or correct its brackets."
+        ) from error
+
+
 def _section(sections: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    section = sections.get(name)
+    if name not in sections:
+        raise ConfigError(
+            f"{path} must have a section {name!r}, got sections {', '.join(sections) or 'none'}. "
+            "Add it."
+        )
+    section = sections[name]
     if not isinstance(section, dict):
         raise ConfigError(
-            f"{path} must have a section {name!r}, got sections {', '.join(map(str, sections))}."
-            f"{nearest(name, map(str, sections))} Add it."
+            f"section {name!r} of {path} must be a mapping of settings, got {section!r}. Write "
+            "indented `key: value` lines."
         )
     return section

@@ -30,7 +30,9 @@ def run_train(args: argparse.Namespace) -> int:
     from pipeline.training import TrainPaths, TrainSettings, run_training
 
     out = own_folder(args.out)
-    overrides = parse_overrides(args.set or [])
+    overrides = parse_overrides(
+        args.set or [], RuntimeConfig, BackboneConfig, ModelConfig, TrainConfig
+    )
     settings = TrainSettings(
         runtime=load_config(RuntimeConfig, args.params, overrides),
         backbone=load_config(BackboneConfig, args.params, overrides),
@@ -58,7 +60,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from pipeline.params import load_config, parse_overrides
 
     out = own_folder(args.out)
-    overrides = parse_overrides(args.set or [])
+    overrides = parse_overrides(args.set or [], RuntimeConfig, EvaluateConfig, TrainConfig)
     metrics = run_evaluation(
         EvaluatePaths(
             gym=args.gym or paths.GYM,
@@ -83,7 +85,7 @@ def run_export(args: argparse.Namespace) -> int:
     from pipeline.params import load_config, parse_overrides
 
     out = own_folder(args.out)
-    overrides = parse_overrides(args.set or [])
+    overrides = parse_overrides(args.set or [], RuntimeConfig, ExportConfig)
     metrics = run_export(
         ExportPaths(
             gym=args.gym or paths.GYM,
@@ -118,8 +120,8 @@ def reproduce(stage: str, args: argparse.Namespace, *, unused: tuple[str, ...]) 
     given = [f"--{name}" for name in unused if getattr(args, name)]
     if given:
         raise ConfigError(
-            f"{', '.join(given)} must come with --out, got no --out (dpf {stage}). Add --out DIR, "
-            "or set the values in params.yaml and leave them out."
+            f"{', '.join(given)} must come with --out, got no --out (stage {stage}). Add --out "
+            "DIR, or set the values in params.yaml and leave them out."
         )
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", stage]
     return subprocess.run(command, check=False).returncode

@@ -30,6 +30,7 @@ LIMITS = {
     (TrainConfig, "head_learning_rate"): -1e-3, (TrainConfig, "gradient_clip"): 0.0,
     (TrainConfig, "task_weight_learning_rate"): 0.0, (TrainConfig, "weight_decay"): -0.1,
     (TrainConfig, "restoring_force"): -0.5, (TrainConfig, "warmup_fraction"): 1.0,
+    (TrainConfig, "seed"): -1,
     (EvaluateConfig, "max_test_rows"): 0, (ExportConfig, "opset"): 17, (ExportConfig, "rows"): 0,
     (ExportConfig, "tolerance"): 0.0, (RuntimeConfig, "num_threads"): 0,
 }  # fmt: skip
@@ -109,7 +110,7 @@ def test_missing_keys_are_named():
 def test_a_value_of_another_type_is_refused_with_both(cls, name, value, contract):
     with pytest.raises(ConfigError) as raised:
         build(cls, **{name: value})
-    assert f"params.yaml.{name} {contract}" in str(raised.value)
+    assert f"{name} of params.yaml {contract}" in str(raised.value)
 
 
 def test_a_whole_number_serves_where_a_fraction_may_stand():
@@ -127,7 +128,9 @@ def test_an_optional_value_may_be_null():
     (TrainConfig, "loss_balancing", "gradnrom", "'gradnorm'"),
 ])  # fmt: skip
 def test_an_unknown_choice_is_refused_with_the_choices_and_the_nearest(cls, name, value, hint):
-    with pytest.raises(ConfigError, match=rf"{name} must be one of .*, got '{value}'") as raised:
+    with pytest.raises(
+        ConfigError, match=f"{name} of .* must be one of .*, got '{value}'"
+    ) as raised:
         build(cls, **{name: value})
     assert f"Did you mean {hint}?" in str(raised.value)
 

@@ -1,0 +1,63 @@
+import pytest
+
+from dpf_core.config import BackboneConfig, ModelConfig, TrainConfig
+from dpf_core.errors import ConfigError
+from pipeline.params import load_config, load_params, parse_overrides
+
+
+@pytest.fixture
+def params(tmp_path):
+    def write(text):
+        (tmp_path / "params.yaml").write_text(text)
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("train: [1, 2\nmodel: {a: b\n", "line 1"),
+        ("", "NoneType"),
+        ("- train\n", "list"),
+        ("train: {}\ntrain: {}\n", "'train' stands twice"),
+        ("trian: {}\n", "Did you mean 'train'?"),
+    ],
+)
+def test_a_parameters_file_that_means_nothing_is_refused_in_one_line(params, text, says):
+    with pytest.raises(ConfigError) as raised:
+        load_params(params(text))
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("train: {}", "must have a section 'model', got sections train"),
+        ("model: [1]", "'model' of"),
+        ("model: {temprature: 1}", "Did you mean 'temperature'?"),
+    ],
+)
+def test_a_section_that_is_absent_or_wrong_is_named(params, text, says):
+    with pytest.raises(ConfigError) as raised:
+        load_config(ModelConfig, params(text))
+    assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "word", ["train.max_steps=[1", "train.max_steps=!!python/name:os.x 1", "x"]
+)
+def test_an_override_that_cannot_be_read_is_refused_with_its_word(word):
+    with pytest.raises(ConfigError) as raised:
+        parse_overrides([word], TrainConfig)
+    assert repr(word) in str(raised.value)
+
+
+def test_an_override_of_a_section_that_the_command_does_not_read_is_refused():
+    with pytest.raises(ConfigError, match=r"section of backbone, got 'model.pool_size=7'"):
+        parse_overrides(["model.pool_size=7"], BackboneConfig)
+
+
+def test_an_override_is_read_as_yaml():
+    assert parse_overrides(["train.max_steps=5"], TrainConfig) == {"train": {"max_steps": 5}}
