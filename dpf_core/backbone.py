@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from dpf_core.config import BackboneConfig
@@ -26,6 +27,7 @@ ENCODER_FAMILIES = {"bert": 0, "electra": 0, "roberta": 1, "xlm-roberta": 1}
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt"]
 
 
@@ -168,12 +170,14 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     """Return the frozen backbone that the settings name.
 
     Raises:
-        ConfigError: It cannot be found, is no served encoder, or has no plain embedding table.
+        ConfigError: It cannot be found or read, is no served encoder, or has no plain embedding
+            table.
     """
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     directory = resolve_directory(config)
-    settings = AutoConfig.from_pretrained(directory)
+    with _readable(directory, "config.json"):
+        settings = AutoConfig.from_pretrained(directory)
     if settings.model_type not in ENCODER_FAMILIES:
         raise ConfigError(
             f"the backbone's family must be one of {', '.join(ENCODER_FAMILIES)}, got "
@@ -181,7 +185,8 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         )
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     options = {} if settings.model_type == "electra" else {"add_pooling_layer": False}
-    with _quiet_transformers():
+    weights_sha256(directory)  # refuses a folder without safetensors
+    with _quiet_transformers(), _readable(directory, "model.safetensors"):
         model, loading = AutoModel.from_pretrained(
             directory,
             dtype=dtype,
@@ -201,7 +206,13 @@ def load_backbone(config: BackboneConfig) -> Backbone:
             f"the backbone's word embeddings must have its hidden size {settings.hidden_size}, got "
             f"{model.get_input_embeddings().embedding_dim} ({directory}). Name another backbone."
         )
-    tokenizer = AutoTokenizer.from_pretrained(directory)
+    if not any((directory / name).is_file() for name in _VOCABULARIES):
+        raise ConfigError(
+            f"a backbone must have its tokenizer, got none of {', '.join(_VOCABULARIES)} in "
+            f"{directory}. Add the tokenizer that the model was trained with."
+        )
+    with _readable(directory, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(directory)
     return Backbone(model, tokenizer, directory, config)
 
 
@@ -238,7 +249,7 @@ def resolve_directory(config: BackboneConfig) -> Path:
     raise ConfigError(
         f"backbone.name must be 'bundled', a folder with config.json, or a hub id owner/name with "
         f"backbone.revision set, got {config.name!r} with revision {config.revision!r}. Correct "
-        "backbone in params.yaml."
+        "backbone in params.yaml, or, for a trained pool, put its backbone back there."
     )
 
 
@@ -261,6 +272,20 @@ def weights_sha256(directory: Path) -> str:
         return sha256_file(shards[0])
     lines = "".join(f"{shard.name} {sha256_file(shard)}\n" for shard in shards)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@contextmanager
+def _readable(directory: Path, part: str) -> Iterator[None]:
+    """Say in one sentence which part of a backbone the library refuses."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"the backbone's {part} must be whole and fit its architecture, got "
+            f"{type(error).__name__}: {reason} ({directory}). Restore the folder, or name another "
+            "backbone (backbone.name in params.yaml)."
+        ) from error
 
 
 @contextmanager

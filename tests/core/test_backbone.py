@@ -185,3 +185,35 @@ def test_word_embeddings_of_another_size_than_the_hidden_states_are_refused(tmp_
     folder = tiny.backbone_folder(tmp_path / "factorised", "electra", embedding_size=8)
     with pytest.raises(ConfigError, match="hidden size 16, got 8"):
         load_backbone(BackboneConfig(name=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", "{}"),
+        ("config.json", '{"model_type": "nothing"}'),
+        ("model.safetensors", "cut"),
+        ("tokenizer.json", '{"version": '),
+    ],
+)
+def test_a_damaged_file_of_a_backbone_is_named_in_one_line(tmp_path, name, content):
+    folder = tiny.backbone_folder(tmp_path / "damaged")
+    (folder / name).write_text(content)
+    with pytest.raises(ConfigError, match=name.removesuffix(".json")) as raised:
+        load_backbone(tiny.config(BackboneConfig, name=str(folder)))
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path):
+    folder = tiny.backbone_folder(tmp_path / "other")
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"hidden_size": 16', '"hidden_size": 20'))
+    with pytest.raises(ConfigError, match="must be whole and fit its architecture"):
+        load_backbone(tiny.config(BackboneConfig, name=str(folder)))
+
+
+def test_a_backbone_without_its_tokenizer_is_refused(tmp_path):
+    folder = tiny.backbone_folder(tmp_path / "mute")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match="must have its tokenizer"):
+        load_backbone(tiny.config(BackboneConfig, name=str(folder)))
