@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +31,39 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
 
     Raises:
-        OSError: The folder cannot be written or the disk is full; an earlier file is untouched.
+        OSError: The folder cannot be written or the disk is full, with the file's name; an earlier
+            file is untouched.
     """
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        _write_and_rename(target, data)
+    except OSError as error:
+        error.filename = str(target)  # a full disk names none, a refused folder the temporary one
         raise
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text atomically, line ends as given."""
     write_bytes_atomic(path, text.encode())
+
+
+@contextmanager
+def staged_folders(*targets: Path) -> Iterator[list[Path]]:
+    """Give an empty folder for each target; their files move in when the block succeeds.
+
+    Raises:
+        OSError: A target cannot be written; earlier files are untouched.
+    """
+    with ExitStack() as stack:
+        scratch = []
+        for target in targets:
+            target.mkdir(parents=True, exist_ok=True)
+            fresh = tempfile.TemporaryDirectory(dir=target, prefix=".new.")
+            scratch.append(Path(stack.enter_context(fresh)))
+        yield scratch
+        for folder, target in zip(scratch, targets, strict=True):
+            for path in sorted(folder.iterdir()):
+                path.replace(target / path.name)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -66,6 +82,20 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         ValueError: The content is not JSON.
     """
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _write_and_rename(target: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _digest(path: str | os.PathLike[str], algorithm: str) -> str:

@@ -24,7 +24,7 @@ from dpf_core.evaluation.diagnostics import (
 )
 from dpf_core.evaluation.per_task import TaskScore, quick_score, score_task
 from dpf_core.examples import TaskExamples, encode_rows, head_spec
-from dpf_core.files import write_json
+from dpf_core.files import staged_folders, write_json
 from dpf_core.gym.reader import TaskRecord, load_manifest, read_split
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
@@ -56,7 +56,7 @@ def run_evaluation(
 
     Raises:
         DPFError: The pool, its backbone or the gym is wrong.
-        OSError: An output cannot be written.
+        OSError: An output cannot be written; earlier outputs are untouched.
     """
     make_deterministic(num_threads=runtime.num_threads, seed=train.seed)
     model = load_pool(paths.pool, load_backbone(backbone_config(read_pool_config(paths.pool))))
@@ -78,10 +78,9 @@ def run_evaluation(
         }
         alarms += temperature_alarms(model.config.temperature, by_temperature)
     metrics["alarms"] = [asdict(alarm) for alarm in alarms]
-    paths.metrics.parent.mkdir(parents=True, exist_ok=True)
-    paths.plots.mkdir(parents=True, exist_ok=True)
-    write_json(paths.metrics, metrics)
-    evaluate_plots(metrics, paths.plots)
+    with staged_folders(paths.plots, paths.metrics.parent) as (plots, folder):
+        evaluate_plots(metrics, plots)
+        write_json(folder / paths.metrics.name, metrics)
     return metrics
 
 
@@ -96,10 +95,10 @@ def matching_records(gym: Path, model: DPFModel) -> list[TaskRecord]:
     for spec in model.tasks:
         record = manifest.get(spec.name)
         if record is None or head_spec(record) != spec:
-            found = "no such task" if record is None else f"labels {record.labels}"
+            found = "no such task" if record is None else head_spec(record)
             raise CheckpointError(
-                f"the gym must have the pool's task {spec.name!r} with labels {spec.labels}, got "
-                f"{found} ({gym}). Train the pool on this gym: dvc repro train."
+                f"the gym must have the pool's task {spec.name!r} as {spec}, got {found} ({gym}). "
+                "Train the pool on this gym: dvc repro train."
             )
         records.append(record)
     return records

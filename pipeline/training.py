@@ -17,7 +17,7 @@ from dpf_core.backbone import Backbone, load_backbone
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig, to_mapping
 from dpf_core.evaluation.diagnostics import weight_alarms
 from dpf_core.examples import RowCounts, TaskExamples, encode_rows, head_spec, split_training_rows
-from dpf_core.files import sha256_file, write_json, write_text_atomic
+from dpf_core.files import sha256_file, staged_folders, write_json, write_text_atomic
 from dpf_core.gym.manifest import MANIFEST_FILE
 from dpf_core.gym.reader import TaskRecord, load_manifest
 from dpf_core.model import DPFModel, build_model
@@ -55,7 +55,7 @@ def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
 
     Raises:
         DPFError: A setting, the gym or the backbone is wrong; nothing is written then.
-        OSError: An output cannot be written.
+        OSError: An output cannot be written; earlier outputs are untouched.
     """
     make_deterministic(num_threads=settings.runtime.num_threads, seed=settings.train.seed)
     records = load_manifest(paths.gym).tasks
@@ -76,10 +76,10 @@ def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
     _say(result)
     metrics = _metrics(model, result, counts)
     manifest_sha256 = sha256_file(paths.gym / MANIFEST_FILE)
-    save_pool(paths.pool, model, extra={"gym_manifest_sha256": manifest_sha256})
-    _write_plots(paths.plots, result)
-    paths.metrics.parent.mkdir(parents=True, exist_ok=True)
-    write_json(paths.metrics, metrics)
+    with staged_folders(paths.pool, paths.plots, paths.metrics.parent) as (pool, plots, folder):
+        save_pool(pool, model, extra={"gym_manifest_sha256": manifest_sha256})
+        _write_plots(plots, result)
+        write_json(folder / paths.metrics.name, metrics)
     checkpoints.clear()
     return metrics
 
@@ -135,7 +135,6 @@ def _metrics(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts])
 
 
 def _write_plots(folder: Path, result: TrainResult) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     lines = ["step\ttask\tquantity\tvalue"]
     lines += [f"{step}\t{task}\t{name}\t{value!r}" for step, task, name, value in result.history]
     write_text_atomic(folder / "history.tsv", "\n".join(lines) + "\n")

@@ -61,6 +61,7 @@ class CheckpointStore:
                 shutil.rmtree(target)
             staging.replace(target)
         except OSError as error:
+            shutil.rmtree(staging, ignore_errors=True)  # half a checkpoint would only take room
             raise CheckpointError(
                 f"a checkpoint must be writable, got {error} ({target}). Free space or permit "
                 "writing there, then run again: training resumes at the last whole checkpoint."

@@ -1,10 +1,18 @@
+import errno
 import hashlib
 import math
 from pathlib import Path
 
 import pytest
 
-from dpf_core.files import md5_file, read_json, sha256_file, write_bytes_atomic, write_json
+from dpf_core.files import (
+    md5_file,
+    read_json,
+    sha256_file,
+    staged_folders,
+    write_bytes_atomic,
+    write_json,
+)
 
 DATA = bytes(range(256)) * 9000  # more than one chunk
 
@@ -62,3 +70,27 @@ def test_json_refuses_numbers_that_json_does_not_have(tmp_path):
     with pytest.raises(ValueError, match="Out of range float"):
         write_json(tmp_path / "a", math.nan)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_reported_with_the_file_that_did_not_fit(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*pool.bin'"):
+        write_bytes_atomic(tmp_path / "pool.bin", DATA)
+
+
+def test_staged_files_move_in_together_and_only_when_all_are_written(tmp_path):
+    def fill(a, b):
+        write_json(a / "x.json", 2)
+        write_json(b / "y.json", math.nan)
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    with staged_folders(first, second) as (a, b):
+        write_json(a / "x.json", 1)
+        write_json(b / "y.json", 1)
+    with pytest.raises(ValueError, match="nan"), staged_folders(first, second) as (a, b):
+        fill(a, b)
+    assert read_json(first / "x.json") == 1
+    assert {path.name for path in tmp_path.rglob("*")} == {"first", "x.json", "second", "y.json"}

@@ -1,0 +1,47 @@
+import errno
+import hashlib
+
+import pytest
+
+from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
+from pipeline import training
+from pipeline.training import TrainPaths, TrainSettings, run_training
+from tests import tiny
+
+
+def hashes(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for part in ("pool", "plots", "metrics")
+        for path in (folder / part).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_disk_that_fills_after_the_pool_is_written_leaves_the_earlier_run_whole(
+    tmp_path, monkeypatch
+):
+    gym, name = tiny.gym(tmp_path / "world"), str(tiny.backbone_folder(tmp_path / "backbone"))
+
+    def run(seed):
+        paths = TrainPaths(
+            gym=gym, pool=tmp_path / "pool", metrics=tmp_path / "metrics" / "train.json",
+            plots=tmp_path / "plots", checkpoints=tmp_path / "checkpoints",
+        )  # fmt: skip
+        settings = TrainSettings(
+            runtime=tiny.config(RuntimeConfig, num_threads=1),
+            backbone=tiny.config(BackboneConfig, name=name),
+            model=tiny.config(ModelConfig),
+            train=tiny.config(TrainConfig, seed=seed, max_steps=3),
+        )
+        run_training(paths, settings)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run(seed=1)
+    before = hashes(tmp_path)
+    monkeypatch.setattr(training, "train_plots", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(seed=2)
+    assert hashes(tmp_path) == before
