@@ -46,8 +46,10 @@ def run_build(args: argparse.Namespace) -> int:
             "--source must come with --out, got none (dpf gym build). Add --source starter or "
             "--source mirror."
         )
+    _check_folders(args)
     source = open_source(args.source, mirror_dir=mirror_folder(args.mirror, args.source))
-    selection = select_tasks(source, (args.tasks or "all").split(","))
+    tasks = "all" if args.tasks is None else args.tasks
+    selection = select_tasks(source, tasks.split(","))
     out = own_folder(args.out)
     jobs = args.jobs or 1
     manifest = build_gym(source, selection.specs, out, jobs=jobs, incoming=args.incoming)
@@ -99,6 +101,18 @@ def mirror_folder(given: str | None, source: str) -> Path | None:
     if given is None and source == "mirror":
         given = os.environ.get(MIRROR_VARIABLE)
     return Path(given) if given else None
+
+
+def _check_folders(args: argparse.Namespace) -> None:
+    if args.mirror is not None and args.source != "mirror":
+        raise ConfigError(
+            f"--mirror must come with --source mirror, got --source {args.source} and --mirror "
+            f"{args.mirror}. Leave --mirror out, or build from the mirror."
+        )
+    if args.incoming is not None and not args.incoming.is_dir():
+        raise ConfigError(
+            f"--incoming must be a folder of task folders, got {args.incoming}. Correct the path."
+        )
 
 
 def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dpf_core.errors import GymError
 from dpf_core.gym.spec import TaskSpec, check_keys, spec_from_mapping
-from dpf_core.gym.tsv import read_rows
+from dpf_core.gym.tsv import Row, read_rows
 from dpf_core.gym.yaml_file import load_yaml_mapping
 from dpf_core.naming import check_task_name
 
@@ -38,7 +38,9 @@ class IncomingSource:
         Raises:
             GymError: The file is absent or a line is not `input<TAB>output`.
         """
-        for row in read_rows(self.directory / spec.name / f"{split}.tsv", task=spec.name):
+        path = self.directory / spec.name / f"{split}.tsv"
+        for row in read_rows(path, task=spec.name):
+            _check_plain_text(row, f"task {spec.name!r}, file {path.name}, line {row.line}")
             yield {"input": row.input, "output": row.output}
 
 
@@ -55,6 +57,19 @@ def incoming_tasks(directory: Path) -> tuple[IncomingSource, list[TaskSpec]]:
         return source, []
     folders = sorted(path for path in source.directory.iterdir() if path.is_dir())
     return source, [_read_spec(path) for path in folders if not path.name.startswith(".")]
+
+
+def _check_plain_text(row: Row, where: str) -> None:
+    """Refuse what an editor adds unseen, and what would become part of a text."""
+    for found, name in (
+        (row.output.endswith("\r"), "a carriage return before the line feed"),
+        (row.line == 1 and row.input.startswith("\ufeff"), "a byte order mark"),
+    ):
+        if found:
+            raise GymError(
+                f"{where}: the file must be plain UTF-8 with Unix line ends, got {name}. Save it "
+                "as UTF-8 without a mark, lines ending in LF."
+            )
 
 
 def _read_spec(folder: Path) -> TaskSpec:

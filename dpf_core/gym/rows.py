@@ -75,7 +75,10 @@ def _interpret(rows: Iterable[Mapping[str, Any]], spec: TaskSpec, where: str) ->
                 "Correct the specification or the source."
             ) from error
         except ValueError as error:
-            raise GymError(f"{where}, row {number}: {error}. Correct or remove the row.") from error
+            end = "" if str(error).endswith("?") else "."
+            raise GymError(
+                f"{where}, row {number}: {error}{end} Correct or remove the row."
+            ) from error
         yield pair
 
 

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from dpf_core.errors import ConfigError, DPFError
 from dpf_core.gym.catalogue import load_catalogue
 from pipeline.gym_cli import add_parser
 
@@ -76,3 +77,18 @@ def test_a_number_of_processes_below_one_is_refused(build, capsys):
     with pytest.raises(SystemExit):
         build("--jobs", "0")
     assert "must be a whole number >= 1, got '0'" in capsys.readouterr().err
+
+
+def test_a_folder_of_own_tasks_that_does_not_exist_is_refused(build):
+    with pytest.raises(ConfigError, match=r"--incoming must be a folder .* got nowhere"):
+        build("--incoming", "nowhere")
+
+
+def test_a_mirror_without_effect_is_refused(build):
+    with pytest.raises(ConfigError, match="--mirror must come with --source mirror, got --source"):
+        build("--source", "starter")
+
+
+def test_an_empty_list_of_tasks_does_not_mean_all(build):
+    with pytest.raises(DPFError, match="got ''"):
+        build("--tasks", "")

@@ -77,3 +77,25 @@ def test_hidden_folders_plain_files_and_no_folder_at_all_are_no_tasks(incoming, 
     (incoming / ".gitkeep").touch()
     assert [spec.name for spec in incoming_tasks(incoming)[1]] == ["mood"]
     assert incoming_tasks(tmp_path / "none")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"\n", b"\r\n", "line 1: .*a carriage return"),
+        (b"", b"\xef\xbb\xbf", "line 1: .*a byte order mark"),
+    ],
+)
+def test_what_an_editor_adds_unseen_is_named(incoming, old, new, message):
+    path = incoming / "mood" / "train.tsv"
+    path.write_bytes(path.read_bytes().replace(old, new, -1 if old else 1))
+    source, (spec,) = incoming_tasks(incoming)
+    with pytest.raises(GymError, match=message):
+        list(source.rows(spec, "train"))
+
+
+def test_a_label_that_is_nearly_one_is_refused_with_the_nearest(incoming, mirror, tmp_path):
+    path = incoming / "mood" / "train.tsv"
+    path.write_text(path.read_text().replace("\tsad", "\tsadd", 1))
+    with pytest.raises(GymError, match=r"got 'sadd'\. Did you mean 'sad'\? Correct"):
+        build_gym(MirrorSource(mirror), [], tmp_path / "gym", incoming=incoming)
