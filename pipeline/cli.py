@@ -11,15 +11,28 @@ from dpf_core import __version__
 from dpf_core.errors import DPFError
 from pipeline import gym_cli, stage_cli
 
+_INTERRUPTED = 128 + 2
+"""What a shell reports of a command that SIGINT ended."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 bad usage."""
+    """Run one command and return its exit code, as `dpf --help` lists them."""
     args = build_parser().parse_args(arguments)
     try:
         return int(args.run(args))
     except DPFError as error:
         print(f"dpf: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"dpf: every package of the extra `pipeline` must be installed, got none named "
+            f"{error.name}. Run: pip install 'dynamic-prompt-fusion[pipeline]'.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("dpf: interrupted; nothing is half written, so run it again.", file=sys.stderr)
+        return _INTERRUPTED
     except OSError as error:
         print(
             f"dpf: files must be readable and writable, got {error}. Correct the path or its "
@@ -37,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         "by a soft prompt that is fused from a shared pool.",
         epilog="Without --out a stage's command is `dvc repro` up to that stage: it writes data/ "
         "and keeps dvc.lock right. With --out DIR it works apart from the project's own files. "
-        "Exit codes: 0 done, 1 refused or failed, 2 bad usage.",
+        "Exit codes: 0 done, 1 refused or failed, 2 bad usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"dpf {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -123,8 +123,17 @@ def reproduce(stage: str, args: argparse.Namespace, *, unused: tuple[str, ...]) 
             f"{', '.join(given)} must come with --out, got no --out (stage {stage}). Add --out "
             "DIR, or set the values in params.yaml and leave them out."
         )
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", stage]
-    return subprocess.run(command, check=False).returncode
+    with subprocess.Popen(dvc_command(stage)) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # DVC gets it too and must release its locks
+                continue
+
+
+def dvc_command(stage: str) -> list[str]:
+    """Return the words that make everything up to a stage."""
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", stage]
 
 
 def own_folder(out: Path) -> Path:

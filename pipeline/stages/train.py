@@ -31,6 +31,9 @@ def main() -> int:
         cure = "Correct the permissions or free disk space, then run again: training resumes."
         print(f"train: data/ must be writable, got {error}. {cure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("train: interrupted; run again: training resumes.", file=sys.stderr)
+        return 130
     shutil.rmtree(CHECKPOINTS, ignore_errors=True)  # of this run and of abandoned ones
     report_to_dagster({"steps": metrics["steps"], "dev_mean_score": metrics["dev_mean_score"]})
     return 0
