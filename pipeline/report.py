@@ -71,7 +71,7 @@ def build_report(inputs: ReportInputs) -> str:
                 usage=usage_example(values["onnx"]["tasks"][0]["name"]),
             )
         )
-    except (jinja2.UndefinedError, TypeError, ValueError) as error:
+    except (jinja2.UndefinedError, LookupError, TypeError, ValueError) as error:
         raise DPFError(
             f"the inputs of the report must have the form of this version, got: {error}. "
             "Run `dvc repro`."

@@ -118,7 +118,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of an export folder.
 
     Raises:
-        ExportError: It is missing, no JSON, or of another format.
+        ExportError: It is missing, no JSON, of another format, or incomplete.
     """
     path = folder / MANIFEST_FILE
     try:
@@ -134,6 +134,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"an export's format must be {FORMAT!r}, got {found!r} ({path}). Export again with "
             "this version."
         )
+    try:
+        _ = len(manifest["tasks"]), [file["sha256"] for file in manifest["files"].values()]
+        _ = [file["bytes"] for file in manifest["files"].values()]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ExportError(
+            f"an export's manifest must be complete, got {type(error).__name__}: {error} ({path}). "
+            "Export again with this version."
+        ) from error
     return manifest
 
 

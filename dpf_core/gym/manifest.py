@@ -134,6 +134,8 @@ def manifest_from_json(value: Any, where: str) -> Manifest:
             "version."
         )
     tasks = tuple(_task(item, where) for item in _as_list(value.get("tasks"), where))
+    if not tasks:
+        raise GymError(f"{where}: a gym must have at least one task, got none. Build it again.")
     names = [task.name for task in tasks]
     for name in names:
         check_task_name(name, where)

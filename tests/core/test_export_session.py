@@ -77,7 +77,13 @@ def test_a_file_that_the_manifest_does_not_know_is_refused(folder):
 
 @pytest.mark.parametrize(
     ("manifest", "message"),
-    [(None, "readable manifest.json"), ("{", "readable manifest.json"), ("{}", "format must be")],
+    [
+        (None, "readable manifest.json"),
+        ("{", "readable manifest.json"),
+        ("{}", "format must be"),
+        ('{"format": "dpf-onnx/1", "tasks": []}', "must be complete, got KeyError: 'files'"),
+        ('{"format": "dpf-onnx/1", "files": {}, "tasks": 3}', "must be complete, got TypeError"),
+    ],
 )
 def test_a_wrong_manifest_is_refused(folder, manifest, message):
     (folder / "manifest.json").unlink()

@@ -192,6 +192,12 @@ def test_a_metrics_file_of_another_form_is_refused(inputs):
         build_report(inputs)
 
 
+def test_an_export_without_tasks_is_refused(inputs):
+    change(inputs.onnx, tasks=[])
+    with pytest.raises(DPFError, match="must have the form of this version"):
+        build_report(inputs)
+
+
 def test_a_pool_of_another_gym_is_refused(inputs):
     change(inputs.pool, gym_manifest_sha256="0" * 64)
     with pytest.raises(DPFError, match="the pool must be trained on this gym"):

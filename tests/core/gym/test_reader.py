@@ -26,6 +26,7 @@ def test_a_folder_without_manifest_is_refused(tmp_path):
             lambda value: value.update(format="dpf-gym/9"),
             "format must be 'dpf-gym/1', got 'dpf-gym/9'",
         ),
+        (lambda value: value.update(tasks=[]), "must have at least one task, got none"),
         (lambda value: value["tasks"].append(value["tasks"][0]), "got 'reviews' twice"),
         (lambda value: value["tasks"][0].update(name="../x"), r"got '../x'"),
         (lambda value: value["tasks"][0].pop("metric"), "task 'reviews': TaskRecord must have"),
