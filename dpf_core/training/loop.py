@@ -253,7 +253,8 @@ class _Run:
             pending = state.pending.setdefault(self.names[task_id], [0.0, 0])
             pending[0] += loss
             pending[1] += 1
-        if state.step % self.config.log_every_steps:
+        last = state.step == self.config.max_steps
+        if state.step % self.config.log_every_steps and not last:
             return
         for name, (total, count) in sorted(state.pending.items()):
             state.history.append((state.step, name, "loss", total / count))

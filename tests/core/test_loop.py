@@ -10,7 +10,7 @@ from tests.properties import changed, copy_tensors
 
 RATES = ("prompt_learning_rate", "head_learning_rate")
 RUNS = {
-    "gradnorm": ({"prompted_depth": 2}, {}),
+    "gradnorm": ({"prompted_depth": 2}, {"loss_balancing": "gradnorm"}),
     "stopped early": ({}, {"patience": 1} | dict.fromkeys(RATES, 1e-9)),
     "equal weights": ({"method": "shared_prompt"}, {"loss_balancing": "equal"}),
     "heads only": ({"method": "heads_only"}, {"loss_balancing": "equal"}),
@@ -158,6 +158,13 @@ def test_the_last_step_is_measured_even_between_intervals(uninterrupted):
 def test_the_history_names_these_quantities(uninterrupted):
     quantities = {row[2] for row in uninterrupted["gradnorm"][1].history}
     assert quantities == {"dev_score", "gate_mean", "loss", "mixing_entropy", "task_weight"}
+
+
+def test_a_run_shorter_than_the_logging_interval_still_records_its_last_step(world):
+    short = tiny.config(TrainConfig, max_steps=2, log_every_steps=10)
+    result = train(world.model(), world.train_sets, world.dev_sets, short)
+    assert {row[0] for row in result.history if row[2] == "loss"} == {2}
+    assert set(result.final_losses) == {spec.name for spec in world.specs}
 
 
 def test_training_changes_no_bit_of_the_backbone_and_every_trainable_tensor(world):
