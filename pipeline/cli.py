@@ -8,38 +8,15 @@ import sys
 from collections.abc import Sequence
 
 from dpf_core import __version__
-from dpf_core.errors import DPFError
 from pipeline import gym_cli, stage_cli
-
-_INTERRUPTED = 128 + 2
-"""What a shell reports of a command that SIGINT ended."""
+from pipeline.refusals import in_one_sentence
 
 
+@in_one_sentence("dpf")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, as `dpf --help` lists them."""
     args = build_parser().parse_args(arguments)
-    try:
-        return int(args.run(args))
-    except DPFError as error:
-        print(f"dpf: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        print(
-            f"dpf: every package of the extra `pipeline` must be installed, got none named "
-            f"{error.name}. Run: pip install 'dynamic-prompt-fusion[pipeline]'.",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("dpf: interrupted; nothing is half written, so run it again.", file=sys.stderr)
-        return _INTERRUPTED
-    except OSError as error:
-        print(
-            f"dpf: files must be readable and writable, got {error}. Correct the path or its "
-            "permissions, or free disk space.",
-            file=sys.stderr,
-        )
-        return 1
+    return int(args.run(args))
 
 
 def build_parser() -> argparse.ArgumentParser:

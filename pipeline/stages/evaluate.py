@@ -3,30 +3,23 @@
 import sys
 
 from dpf_core.config import EvaluateConfig, RuntimeConfig, TrainConfig
-from dpf_core.errors import DPFError
 from pipeline.evaluating import EvaluatePaths, run_evaluation
 from pipeline.params import load_config
 from pipeline.paths import EVALUATE_METRICS, EVALUATE_PLOTS, GYM, POOL
 from pipeline.pipes import report as report_to_dagster
+from pipeline.refusals import in_one_sentence
 
 
+@in_one_sentence("evaluate")
 def main() -> int:
     """Write the metrics and plots of data/pool and return the exit code."""
     paths = EvaluatePaths(gym=GYM, pool=POOL, metrics=EVALUATE_METRICS, plots=EVALUATE_PLOTS)
-    try:
-        metrics = run_evaluation(
-            paths,
-            load_config(RuntimeConfig),
-            load_config(EvaluateConfig),
-            load_config(TrainConfig),
-        )
-    except DPFError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        cure = "Correct the permissions or free disk space."
-        print(f"evaluate: data/ must be writable, got {error}. {cure}", file=sys.stderr)
-        return 1
+    metrics = run_evaluation(
+        paths,
+        load_config(RuntimeConfig),
+        load_config(EvaluateConfig),
+        load_config(TrainConfig),
+    )
     print(f"mean score {metrics['mean_score']:.3f}, majority {metrics['majority_mean_score']:.3f}")
     for alarm in metrics["alarms"]:
         print(f"alarm: {alarm['name']}: {alarm['message']}")

@@ -3,25 +3,18 @@
 import sys
 
 from dpf_core.config import ExportConfig, RuntimeConfig
-from dpf_core.errors import DPFError
 from pipeline.exporting import ExportPaths, run_export
 from pipeline.params import load_config
 from pipeline.paths import EXPORT_METRICS, GYM, ONNX, POOL
 from pipeline.pipes import report as report_to_dagster
+from pipeline.refusals import in_one_sentence
 
 
+@in_one_sentence("export")
 def main() -> int:
     """Write data/onnx and its metrics, and return the exit code."""
     paths = ExportPaths(gym=GYM, pool=POOL, onnx=ONNX, metrics=EXPORT_METRICS)
-    try:
-        metrics = run_export(paths, load_config(RuntimeConfig), load_config(ExportConfig))
-    except DPFError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        cure = "Correct the permissions or free disk space."
-        print(f"export: data/ must be writable, got {error}. {cure}", file=sys.stderr)
-        return 1
+    metrics = run_export(paths, load_config(RuntimeConfig), load_config(ExportConfig))
     tasks, provider = len(metrics["tasks"]), metrics["providers"][0]
     gap = metrics["max_abs_diff"]
     print(f"{tasks} tasks: {provider} and torch differ by {gap:.2e} at most")

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from dpf_core.errors import DPFError
 from dpf_core.gym.build import build_gym
 from dpf_core.gym.catalogue import select_tasks
 from dpf_core.gym.config import IngestConfig
@@ -12,19 +11,17 @@ from pipeline.gym_summary import describe_build
 from pipeline.params import load_section
 from pipeline.paths import GYM, INCOMING
 from pipeline.pipes import report as report_to_dagster
+from pipeline.refusals import in_one_sentence
 
 
+@in_one_sentence("ingest")
 def main() -> int:
     """Write data/gym and return the exit code."""
-    try:
-        config = IngestConfig.from_section(load_section("ingest"))
-        folder = Path(config.mirror_dir) if config.mirror_dir else None
-        source = open_source(config.source, mirror_dir=folder)
-        selection = select_tasks(source, config.tasks)
-        manifest = build_gym(source, selection.specs, GYM, jobs=config.jobs, incoming=INCOMING)
-    except DPFError as error:
-        print(f"ingest: {error}", file=sys.stderr)
-        return 1
+    config = IngestConfig.from_section(load_section("ingest"))
+    folder = Path(config.mirror_dir) if config.mirror_dir else None
+    source = open_source(config.source, mirror_dir=folder)
+    selection = select_tasks(source, config.tasks)
+    manifest = build_gym(source, selection.specs, GYM, jobs=config.jobs, incoming=INCOMING)
     print(describe_build(manifest, selection.missing))
     report_to_dagster({"tasks": len(manifest.tasks), "missing": len(selection.missing)})
     return 0

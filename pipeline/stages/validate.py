@@ -3,31 +3,22 @@
 import sys
 from collections.abc import Sized
 
-from dpf_core.errors import DPFError
 from dpf_core.files import write_json, write_text_atomic
 from pipeline.params import load_section
 from pipeline.paths import GYM, VALIDATE_METRICS, VALIDATION
 from pipeline.pipes import report as report_to_dagster
+from pipeline.refusals import in_one_sentence
 from pipeline.validation import GymReport, validate_gym
 from pipeline.validation_config import ValidateConfig
 from pipeline.validation_page import render_validation_page
 
 
+@in_one_sentence("validate")
 def main() -> int:
     """Validate data/gym, write the JSON report and the page, and return the exit code."""
-    try:
-        config = ValidateConfig.from_section(load_section("validate"))
-        report = validate_gym(GYM, config)
-        _write(report, config)
-    except DPFError as error:
-        print(f"validate: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        cure = "Correct the permissions or free disk space."
-        print(
-            f"validate: data/ must be readable and writable, got {error}. {cure}", file=sys.stderr
-        )
-        return 1
+    config = ValidateConfig.from_section(load_section("validate"))
+    report = validate_gym(GYM, config)
+    _write(report, config)
     _say(report)
     counts = {severity: len(report.of(severity)) for severity in ("critical", "warning")}
     report_to_dagster({"tasks": len(report.tasks), **counts})

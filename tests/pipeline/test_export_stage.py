@@ -68,4 +68,4 @@ def test_metrics_that_cannot_be_written_are_an_error_with_a_cure(project, capsys
     METRICS.parent.write_text("a file in the way")
     monkeypatch.setattr(exporting, "export_and_compare", lambda *_, **__: {})
     assert export.main() == 1
-    assert "data/ must be writable, got" in capsys.readouterr().err
+    assert "files must be readable and writable, got" in capsys.readouterr().err

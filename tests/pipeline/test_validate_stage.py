@@ -117,4 +117,4 @@ def test_an_unwritable_output_is_a_sentence(
     project(reviews("films"))
     Path("data/validation").write_text("in the way", encoding="utf-8")
     assert validate.main() == 1
-    assert "data/ must be readable and writable, got" in capsys.readouterr().err
+    assert "files must be readable and writable, got" in capsys.readouterr().err
