@@ -10,7 +10,11 @@ from dpf_core.gym.spec import TaskSpec, load_specs
 from dpf_core.naming import nearest
 
 ALL = "all"
-_SPEC_FILES = {"starter": "starter.yaml", "mirror": "crossfit.yaml"}
+_CROSSFIT = tuple(
+    f"crossfit/{group}.yaml"
+    for group in ("classification", "question_answering", "conditional_generation", "other")
+)
+_SPEC_FILES = {"starter": ("starter.yaml",), "mirror": _CROSSFIT, "hub": _CROSSFIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,17 @@ def load_catalogue(source_name: str) -> dict[str, TaskSpec]:
             f"{source_name!r}.{nearest(source_name, _SPEC_FILES)} Correct the source."
         )
     folder = resources.files("dpf_core.gym").joinpath("specs")
-    with resources.as_file(folder.joinpath(_SPEC_FILES[source_name])) as path:
-        return load_specs(path)
+    specs: dict[str, TaskSpec] = {}
+    for file in _SPEC_FILES[source_name]:
+        with resources.as_file(folder.joinpath(file)) as path:
+            found = load_specs(path)
+        if double := specs.keys() & found.keys():
+            raise GymError(
+                f"a task must stand in one specification file, got {', '.join(sorted(double))} in "
+                f"{file} and in another. Remove one."
+            )
+        specs |= found
+    return dict(sorted(specs.items()))
 
 
 def select_tasks(source: Source, names: Sequence[str]) -> Selection:

@@ -1,28 +1,51 @@
-"""Lettered options, as CrossFit writes them into the input: `question (A) first (B) second`."""
+"""Lettered options, as CrossFit writes them into the input: `question (A) first (B) second`.
+
+Reading back needs no more than the text: a build counts every row whose options cannot be read
+back, so that no reader meets one.
+"""
 
 import string
 from collections.abc import Sequence
+from itertools import islice
+
+OPTION_STYLE = " ({letter}) {text}"
+"""CrossFit's usual spelling of one option."""
+
+_SPELLINGS = (" ({}) ", "({})")
+_LETTERS = (string.ascii_uppercase, "123456789")
+_END = " [SEP] "
 
 
-def letter_options(options: Sequence[str]) -> str:
-    """Return the text that follows a question.
+def letter_options(
+    options: Sequence[str],
+    letters: Sequence[str] = string.ascii_uppercase,
+    style: str = OPTION_STYLE,
+) -> str:
+    """Return the options as they stand in an input.
+
+    Raises:
+        ValueError: There are not 1 to 26 options, or fewer letters than options.
 
     Example:
         >>> letter_options(["yes", "no"])
         ' (A) yes (B) no'
     """
-    if not 2 <= len(options) <= len(string.ascii_uppercase):
-        raise ValueError(f"a question must have 2 to 26 options, got {len(options)}")
+    if not 1 <= len(options) <= len(string.ascii_uppercase):
+        raise ValueError(f"a question must have 1 to 26 options, got {len(options)}")
+    if len(letters) < len(options):
+        raise ValueError(f"each of {len(options)} options must have a letter, got {letters!r}")
     return "".join(
-        f" ({letter}) {option}"
-        for letter, option in zip(string.ascii_uppercase, options, strict=False)
+        style.replace("{letter}", letter).replace("{text}", option)
+        for letter, option in zip(letters, options, strict=False)
     )
 
 
 def parse_options(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the question and the options of an input.
 
-    The question ends at the last ` (A) `; each option ends at the first mark of the next letter.
+    The options start at the last mark `(A)` that has a `(B)` after it, or `(1)` and `(2)`; each
+    ends at the first mark of the next letter, the last one at ` [SEP] ` or at the end. What stands
+    after the options belongs to the question.
 
     Raises:
         ValueError: There are fewer than two lettered options.
@@ -30,19 +53,33 @@ def parse_options(text: str) -> tuple[str, tuple[str, ...]]:
     Example:
         >>> parse_options("Is it so? (A) yes (B) no")
         ('Is it so?', ('yes', 'no'))
+        >>> parse_options("Who?(A)he(B)she [SEP] She did.")
+        ('Who? [SEP] She did.', ('he', 'she'))
     """
-    question, mark, rest = text.rpartition(" (A) ")
+    for spelling in _SPELLINGS:
+        for letters in _LETTERS:
+            marks = [spelling.format(letter) for letter in letters]
+            if (start := _last_start(text, marks)) >= 0:
+                return _cut(text, start, marks)
+    raise ValueError(
+        f"the input must have lettered options such as ' (A) yes (B) no', got {text[-80:]!r}"
+    )
+
+
+def _last_start(text: str, marks: list[str]) -> int:
+    """Return where the last first mark that has a second one after it stands, or -1."""
+    second = text.rfind(marks[1])
+    return text.rfind(marks[0], 0, second) if second >= 0 else -1
+
+
+def _cut(text: str, start: int, marks: list[str]) -> tuple[str, tuple[str, ...]]:
+    head, rest = text[:start], text[start + len(marks[0]) :]
     options = []
-    for letter in string.ascii_uppercase[1:]:
-        option, following, rest = rest.partition(f" ({letter}) ")
-        options.append(option)
-        if not following:
+    for mark in islice(marks, 1, None):
+        option, found, following = rest.partition(mark)
+        if not found:
             break
-    else:
-        options.append(rest)
-    if not mark or len(options) < 2:
-        raise ValueError(
-            "the input must end with lettered options such as ' (A) yes (B) no', got "
-            f"{text[-80:]!r}"
-        )
-    return question, tuple(options)
+        options.append(option)
+        rest = following
+    last, end, tail = rest.partition(_END)
+    return head + end + tail, (*options, last)

@@ -1,16 +1,17 @@
-"""The engine that turns a source's rows into (input, output) pairs, as the specification says."""
+"""All rows of a task as (input, output) pairs: reading, computing, leaving out, checking."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dpf_core.errors import GymError
-from dpf_core.gym.options import letter_options, parse_options
+from dpf_core.gym.computed import COMPUTED
+from dpf_core.gym.interpreter import Interpreter, Pair
+from dpf_core.gym.options import parse_options
 from dpf_core.gym.sampling import Row, carve
 from dpf_core.gym.sources import Source
-from dpf_core.gym.spec import CLASSIFICATION, MULTIPLE_CHOICE, TaskSpec
-from dpf_core.gym.template import CLEANINGS, Template, as_text
+from dpf_core.gym.task_spec import TaskSpec
 from dpf_core.naming import nearest
 
 _SEPARATORS = {"\t": "a tab", "\n": "a line feed", "\r": "a carriage return", "\0": "a NUL"}
@@ -50,69 +51,87 @@ def task_rows(source: Source, spec: TaskSpec) -> TaskRows:
 
 
 def _pairs(source: Source, spec: TaskSpec, split: str, dropped: Counter[str]) -> Iterator[Row]:
+    for pair in read_pairs(source, spec, split, dropped):
+        yield pair.input, pair.output
+
+
+def read_pairs(source: Source, spec: TaskSpec, split: str, dropped: Counter[str]) -> Iterator[Pair]:
+    """Yield the pairs of one split of the source, one row at a time.
+
+    Args:
+        source: Where the rows are.
+        spec: The task.
+        split: The source's split.
+        dropped: Counts rows that are left out, by reason.
+
+    Raises:
+        GymError: The source or a row breaks the specification.
+    """
     where = f"task {spec.name!r}, split {split!r}"
-    for number, pair in enumerate(_interpret(source.rows(spec, split), spec, where), start=1):
-        if spec.drop_blank and not pair[0]:
-            dropped["blank input"] += 1
+    interpreter = Interpreter(spec)
+    for number, row in enumerate(_computed(source.rows(spec, split), spec, where, dropped), 1):
+        try:
+            reason = interpreter.reason_to_drop(row)
+            pair = None if reason else interpreter.pair(row)
+        except GymError:
+            raise
+        except (KeyError, ValueError) as error:
+            raise _row_error(error, row, f"{where}, row {number}") from error
+        if pair is None or (spec.drop_blank and not pair.input):
+            dropped[reason or "blank input"] += 1
             continue
         if not spec.official:
             _check_writable(pair, f"{where}, row {number}")
-            _check_options(pair, spec, f"{where}, row {number}")
+            _check_options(pair, f"{where}, row {number}")
         yield pair
 
 
-def _interpret(rows: Iterable[Mapping[str, Any]], spec: TaskSpec, where: str) -> Iterator[Row]:
-    template = Template.parse(spec.input, where=where)
-    for number, row in enumerate(rows, start=1):
-        try:
-            text = template.fill(row)
-            for name in spec.clean:
-                text = CLEANINGS[name](text)
-            pair = _with_answer(text, row, spec)
-        except KeyError as error:
-            raise GymError(
-                f"{where}, row {number}: the column {error} must exist, got {', '.join(row)}. "
-                "Correct the specification or the source."
-            ) from error
-        except ValueError as error:
-            end = "" if str(error).endswith("?") else "."
-            raise GymError(
-                f"{where}, row {number}: {error}{end} Correct or remove the row."
-            ) from error
-        yield pair
+def _computed(
+    rows: Iterator[Mapping[str, Any]], spec: TaskSpec, where: str, dropped: Counter[str]
+) -> Iterator[Mapping[str, Any]]:
+    if spec.compute is None:
+        yield from rows
+        return
+    if spec.compute not in COMPUTED:
+        raise GymError(
+            f"{where}: compute must be one of {', '.join(sorted(COMPUTED))}, got {spec.compute!r}."
+            f"{nearest(spec.compute, COMPUTED)} Correct it."
+        )
+    counts: Counter[str] = Counter()
+    results = COMPUTED[spec.compute](_counted(rows, counts))
+    try:
+        for row in results:
+            counts["out"] += 1
+            yield row
+    except GymError:
+        raise
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise _row_error(error, {}, f"{where}, row {counts['in']}") from error
+    lost = counts["in"] - counts["out"]
+    if lost > 0:
+        dropped[f"left out by {spec.compute}, or gathered into another row"] += lost
 
 
-def _with_answer(text: str, row: Mapping[str, Any], spec: TaskSpec) -> Row:
-    answer = row[spec.answer]
-    if spec.kind == CLASSIFICATION:
-        return text, _choose(answer, spec.labels, "label")
-    if not spec.options:
-        return text, _choose(answer, parse_options(text)[1], "option")
-    options = _option_texts(row, spec.options)
-    return text + letter_options(options), _choose(answer, options, "option")
+def _counted(
+    rows: Iterator[Mapping[str, Any]], counts: Counter[str]
+) -> Iterator[Mapping[str, Any]]:
+    for row in rows:
+        counts["in"] += 1
+        yield row
 
 
-def _choose(answer: object, choices: tuple[str, ...], what: str) -> str:
-    if isinstance(answer, int) and 0 <= answer < len(choices):
-        return choices[answer]
-    if isinstance(answer, str) and answer in choices:
-        return answer
-    hint = nearest(answer, choices) if isinstance(answer, str) else ""
-    raise ValueError(
-        f"the {what} must be one of {', '.join(map(repr, choices))} or its number from 0, got "
-        f"{answer!r}.{hint}".rstrip(".")
-    )
+def _row_error(error: Exception, row: Mapping[str, Any], where: str) -> GymError:
+    if isinstance(error, KeyError):
+        return GymError(
+            f"{where}: the column {error} must exist, got {', '.join(row)}. Correct the "
+            "specification or the source."
+        )
+    end = "" if str(error).endswith("?") else "."
+    return GymError(f"{where}: {error}{end} Correct or remove the row.")
 
 
-def _option_texts(row: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
-    values = [row[column] for column in columns]
-    if len(values) == 1 and isinstance(values[0], list):
-        return tuple(as_text(value, columns[0]) for value in values[0])
-    return tuple(as_text(value, column) for value, column in zip(values, columns, strict=True))
-
-
-def _check_writable(pair: Row, where: str) -> None:
-    for field, text in zip(("input", "output"), pair, strict=True):
+def _check_writable(pair: Pair, where: str) -> None:
+    for field, text in [("input", pair.input), *(("output", text) for text in pair.answers)]:
         if not text.strip():
             raise GymError(
                 f"{where}: the {field} must not be blank, got {text!r}. Correct or remove the row."
@@ -126,11 +145,12 @@ def _check_writable(pair: Row, where: str) -> None:
                 )
 
 
-def _check_options(pair: Row, spec: TaskSpec, where: str) -> None:
-    if spec.kind == MULTIPLE_CHOICE and pair[1] not in parse_options(pair[0])[1]:
+def _check_options(pair: Pair, where: str) -> None:
+    if pair.options and parse_options(pair.input)[1] != pair.options:
         raise GymError(
             f"{where}: options must not hold the mark of another option such as ' (B) ', got "
-            f"{pair[0][-80:]!r}, from which {pair[1]!r} cannot be read back. Reword the option."
+            f"{pair.input[-80:]!r}, from which {pair.answers[0]!r} cannot be read back. Reword the "
+            "option."
         )
 
 

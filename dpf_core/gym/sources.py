@@ -64,8 +64,10 @@ class MirrorSource:
         where = f"task {spec.name!r}, split {split!r}"
         try:
             with parquet.ParquetFile(self.directory / key) as file:
-                _check_columns(where, key, spec.columns, file.schema_arrow.names)
-                for batch in file.iter_batches(_BATCH_ROWS, columns=list(spec.columns)):
+                present = file.schema_arrow.names
+                _check_columns(where, key, spec.columns, present)
+                columns = [*spec.columns, *(c for c in spec.optional_columns if c in present)]
+                for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
                     yield from batch.to_pylist()
         except (OSError, pyarrow.ArrowException) as error:
             reason = " ".join(str(error).split())

@@ -18,11 +18,11 @@ def test_lettered_options_are_read_back(question, options):
 
 @pytest.mark.parametrize("text", ["no options", "one (A) only", "late (B) mark (C) only"])
 def test_text_without_two_options_is_refused(text):
-    with pytest.raises(ValueError, match="must end with lettered options"):
+    with pytest.raises(ValueError, match="must have lettered options"):
         parse_options(text)
 
 
-@pytest.mark.parametrize("count", [0, 1, 27])
-def test_a_question_has_2_to_26_options(count):
-    with pytest.raises(ValueError, match=f"must have 2 to 26 options, got {count}"):
+@pytest.mark.parametrize("count", [0, 27])
+def test_a_question_has_1_to_26_options(count):
+    with pytest.raises(ValueError, match=f"must have 1 to 26 options, got {count}"):
         letter_options(["x"] * count)

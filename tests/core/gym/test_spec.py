@@ -16,7 +16,7 @@ from dpf_core.gym.spec import load_specs
         ({"labels": [True, False]}, "labels must be a list of texts, got [True, False]"),
         ({"labels": ["good", "good"]}, "two or more different"),
         ({"labels": None}, "labels must be listed for classification"),
-        ({"options": ["a"]}, "options must be given for multiple_choice alone"),
+        ({"options": ["a"]}, "options must be given for multiple_choice or text alone"),
         ({"label_texts": {"god": "well"}}, "got 'god'. Did you mean 'good'?"),
         ({"shots": 0}, "shots must be >= 1, got 0"),
         ({"source": {"id": "../x"}}, "plain folder names, got '../x'"),
