@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpf_core.errors import ConfigError
+from pipeline import leaks_cli
 from pipeline.stage_cli import own_folder, reproduce
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_build(commands)
     _add_list(commands)
     _add_verify(commands)
+    leaks_cli.add_parser(commands)
 
 
 def run_build(args: argparse.Namespace) -> int:
