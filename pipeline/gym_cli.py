@@ -45,8 +45,8 @@ def run_build(args: argparse.Namespace) -> int:
 
     if args.source is None:
         raise ConfigError(
-            "--source must come with --out, got none (dpf gym build). Add --source starter or "
-            "--source mirror."
+            "--source must come with --out, got none (dpf gym build). Add --source starter, "
+            "--source mirror or --source hub."
         )
     _check_folders(args)
     source = open_source(args.source, mirror_dir=mirror_folder(args.mirror, args.source))
@@ -106,10 +106,12 @@ def mirror_folder(given: str | None, source: str) -> Path | None:
 
 
 def _check_folders(args: argparse.Namespace) -> None:
-    if args.mirror is not None and args.source != "mirror":
+    from dpf_core.gym.sources import FOLDER_SOURCES
+
+    if args.mirror is not None and args.source not in FOLDER_SOURCES:
         raise ConfigError(
-            f"--mirror must come with --source mirror, got --source {args.source} and --mirror "
-            f"{args.mirror}. Leave --mirror out, or build from the mirror."
+            f"--mirror must come with --source mirror or hub, got --source {args.source} and "
+            f"--mirror {args.mirror}. Leave --mirror out, or build from the mirror."
         )
     if args.incoming is not None and not args.incoming.is_dir():
         raise ConfigError(
@@ -125,12 +127,15 @@ def _add_build(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "rows and DIR/manifest.json. The folder is replaced only when every task is built. Without "
         "--out, run the stage: `dvc repro ingest`.",
     )
-    build.add_argument("--source", metavar="SOURCE", help="where rows come from: starter or mirror")
+    build.add_argument(
+        "--source", metavar="SOURCE", help="where rows come from: starter, mirror or hub"
+    )
     build.add_argument(
         "--mirror",
         metavar="DIR",
         help="folder of parquet files, <id>/<config>/<split>.parquet "
-        f"(default: ${MIRROR_VARIABLE})",
+        f"(default: ${MIRROR_VARIABLE}); with --source hub a folder of data-set repositories, "
+        "<namespace>/<name>, that is read instead of the hub",
     )
     build.add_argument(
         "--tasks", metavar="A,B", help="task names, or all that the source has (default: all)"
@@ -146,7 +151,7 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     listing = commands.add_parser(
         "list", help="show the known tasks", description="Show the known tasks of each source."
     )
-    listing.add_argument("--source", metavar="SOURCE", help="starter or mirror (default: both)")
+    listing.add_argument("--source", metavar="SOURCE", help="starter, mirror or hub")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=run_list)
 

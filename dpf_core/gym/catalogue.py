@@ -1,15 +1,19 @@
 """Which tasks a source is known to have, and the choice among them."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 
 from dpf_core.errors import GymError
-from dpf_core.gym.sources import Source, absent_files
+from dpf_core.gym.sources import Source, absent_files, missing_reason
 from dpf_core.gym.spec import TaskSpec, load_specs
 from dpf_core.naming import nearest
 
 ALL = "all"
+_FETCHES = 4
+"""Tasks whose files are looked for at a time; the hub downloads them in doing so."""
 _CROSSFIT = tuple(
     f"crossfit/{group}.yaml"
     for group in ("classification", "question_answering", "conditional_generation", "other")
@@ -60,11 +64,9 @@ def select_tasks(source: Source, names: Sequence[str]) -> Selection:
     """
     catalogue = load_catalogue(source.name)
     if tuple(names) == (ALL,):
-        missing = {
-            name: f"{source.name} lacks {', '.join(absent)}"
-            for name, spec in catalogue.items()
-            if (absent := absent_files(source, spec))
-        }
+        with ThreadPoolExecutor(_FETCHES) as pool:
+            reasons = pool.map(partial(missing_reason, source), catalogue.values())
+            missing = {name: why for name, why in zip(catalogue, reasons, strict=True) if why}
         specs = tuple(spec for name, spec in catalogue.items() if name not in missing)
         return Selection(specs, missing)
     return Selection(tuple(_named(source, catalogue, name, names) for name in names), {})

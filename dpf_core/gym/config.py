@@ -7,7 +7,7 @@ from typing import Any
 from dpf_core.config import from_mapping
 from dpf_core.errors import ConfigError
 from dpf_core.gym.catalogue import ALL
-from dpf_core.gym.sources import SOURCES
+from dpf_core.gym.sources import FOLDER_SOURCES, SOURCES
 from dpf_core.naming import nearest
 
 
@@ -16,9 +16,10 @@ class IngestConfig:
     """Which tasks the gym has and where their rows come from."""
 
     source: str
-    """`starter` (comes with the installation) or `mirror` (a folder of parquet files)."""
+    """`starter` (comes with the installation), `mirror` (a folder of parquet files) or `hub`."""
     mirror_dir: str | None
-    """The mirror's folder; null for any other source."""
+    """The mirror's folder. For `hub` null, or a folder of data-set repositories to read instead;
+    null for `starter`."""
     tasks: tuple[str, ...]
     """Names of the source's tasks; `all` alone is every task that the source has. The tasks of
     data/incoming come on top."""
@@ -32,10 +33,10 @@ class IngestConfig:
                 f"source must be one of {', '.join(SOURCES)}, got {self.source!r} (ingest.source "
                 f"in params.yaml).{nearest(self.source, SOURCES)} Correct it."
             )
-        if self.mirror_dir is not None and self.source != "mirror":
+        if self.mirror_dir is not None and self.source not in FOLDER_SOURCES:
             raise ConfigError(
-                f"mirror_dir must be null unless source is mirror, got {self.mirror_dir!r} with "
-                f"source {self.source!r} (ingest in params.yaml). Set one or the other."
+                f"mirror_dir must be null unless source is mirror or hub, got {self.mirror_dir!r} "
+                f"with source {self.source!r} (ingest in params.yaml). Set one or the other."
             )
         if self.jobs < 1:
             raise ConfigError(

@@ -12,6 +12,8 @@ from dpf_core.gym.spec import TaskSpec
 from dpf_core.naming import nearest
 
 SOURCES = ("starter", "mirror", "hub")
+FOLDER_SOURCES = ("mirror", "hub")
+"""Sources that can be given a folder."""
 _BATCH_ROWS = 4096
 
 
@@ -82,10 +84,11 @@ def open_source(name: str, *, mirror_dir: Path | None) -> Source:
 
     Args:
         name: One of `SOURCES`.
-        mirror_dir: The mirror's folder, needed by `mirror` alone.
+        mirror_dir: The mirror's folder, which `mirror` needs; for `hub` a folder of data-set
+            repositories that is read in its place.
 
     Raises:
-        ConfigError: The name is unknown, not built yet, or lacks its folder.
+        ConfigError: The name is unknown, or its folder is absent.
     """
     if name == "starter":
         from dpf_core.gym.starter import StarterSource
@@ -94,14 +97,22 @@ def open_source(name: str, *, mirror_dir: Path | None) -> Source:
     if name == "mirror":
         return MirrorSource(_mirror_folder(mirror_dir))
     if name == "hub":
-        raise ConfigError(
-            "the source must be starter or mirror, got 'hub', which is not built in this version. "
-            "Download the data sets as parquet files and use the source mirror."
-        )
+        from dpf_core.gym.hub import HubSource
+
+        return HubSource(None if mirror_dir is None else _mirror_folder(mirror_dir))
     raise ConfigError(
         f"the source must be one of {', '.join(SOURCES)}, got {name!r}.{nearest(name, SOURCES)} "
         "Correct it."
     )
+
+
+def missing_reason(source: Source, spec: TaskSpec) -> str | None:
+    """Return why the source cannot give a task's files, None if it can; the hub downloads them."""
+    try:
+        absent = absent_files(source, spec)
+    except GymError as error:
+        return str(error)
+    return f"{source.name} lacks {', '.join(absent)}" if absent else None
 
 
 def absent_files(source: Source, spec: TaskSpec) -> tuple[str, ...]:

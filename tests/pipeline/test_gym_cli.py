@@ -85,7 +85,7 @@ def test_a_folder_of_own_tasks_that_does_not_exist_is_refused(build):
 
 
 def test_a_mirror_without_effect_is_refused(build):
-    with pytest.raises(ConfigError, match="--mirror must come with --source mirror, got --source"):
+    with pytest.raises(ConfigError, match="--mirror must come with --source mirror or hub, got"):
         build("--source", "starter")
 
 

@@ -37,6 +37,14 @@ def test_own_tasks_are_in_the_gym_and_missing_ones_are_listed(project, capsys):
     assert "trec: not built, mirror lacks trec/default/train.parquet" in output
 
 
+def test_a_half_copied_folder_is_named_and_leaves_the_others_alone(project, capsys):
+    set_params()
+    (project / "data/incoming/half").mkdir()
+    (project / "data/incoming/half/train.tsv").write_text("a\tsad\n")
+    assert ingest.main() == 0
+    assert "data/incoming/half has no task.yaml yet, so it is ignored." in capsys.readouterr().out
+
+
 def test_the_stage_takes_the_mirrors_folder_from_the_parameters_alone(project, monkeypatch):
     set_params(mirror_dir=None)
     monkeypatch.setenv("DPF_MIRROR", str(project / "mirror"))  # DVC would not see it change
@@ -49,7 +57,7 @@ def test_the_stage_takes_the_mirrors_folder_from_the_parameters_alone(project, m
         ({"mirror_dir": None}, "the source mirror must have a folder, got none"),
         ({"tasks": ["trek"]}, "got 'trek'. Did you mean 'trec'?"),
         ({"shots": 3}, "got 'shots'"),
-        ({"source": "hub", "mirror_dir": None}, "not built in this version"),
+        ({"source": "hub", "mirror_dir": "gone"}, "must be an existing folder, got 'gone'"),
     ],
 )
 def test_a_wrong_parameter_ends_with_one_sentence(project, capsys, changes, message):

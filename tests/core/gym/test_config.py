@@ -16,7 +16,7 @@ def test_all_and_a_list_of_tasks_are_both_tuples():
     [
         ({"job": 1}, "got 'job'. Did you mean 'jobs'?"),
         ({"source": "miror"}, "got 'miror' (ingest.source in params.yaml). Did you mean 'mirror'?"),
-        ({"mirror_dir": "m"}, "mirror_dir must be null unless source is mirror"),
+        ({"mirror_dir": "m"}, "mirror_dir must be null unless source is mirror or hub"),
         ({"jobs": 0}, "jobs must be >= 1, got 0"),
         ({"tasks": []}, "tasks must be 'all' or a list of names, got []"),
         ({"tasks": ["all", "trec"]}, "got ['all', 'trec']"),

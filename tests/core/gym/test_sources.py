@@ -37,7 +37,7 @@ def test_an_absent_file_is_named(make_spec, mirror):
     ("name", "folder", "message"),
     [
         ("miror", None, "got 'miror'. Did you mean 'mirror'?"),
-        ("hub", None, "'hub', which is not built in this version"),
+        ("hub", "nowhere", "must be an existing folder, got"),
         ("mirror", None, "the source mirror must have a folder, got none"),
         ("mirror", "nowhere", "must be an existing folder, got"),
     ],

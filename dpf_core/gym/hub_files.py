@@ -1,0 +1,151 @@
+"""Which files of a data-set repository hold one configuration's splits, and reading them.
+
+A repository is read as data: as the head of its README states, or, on the hub's export branch,
+which has no README, by the place of each file. A loading script is neither fetched nor run.
+"""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow
+
+from dpf_core.errors import GymError
+from dpf_core.gym.hub_repository import README, Repository
+from dpf_core.gym.hub_table import EXPORT, HubEntry
+from dpf_core.naming import nearest
+
+READERS = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
+"""Suffixes of the data files that are read, and what in `datasets` reads them."""
+_CURE = (
+    f"Use the hub's parquet export (revision {EXPORT}) in crossfit/hub.tsv, or the source mirror."
+)
+
+Files = dict[str, list[str]]
+"""The paths of a configuration's data files by split."""
+
+
+def data_files(entry: HubEntry, repository: Repository) -> Files:
+    """Return the data files of the entry's configuration, by the hub's names of the splits.
+
+    Raises:
+        GymError: The repository has a loading script instead of data, or lacks the configuration.
+    """
+    paths = repository.paths()
+    script = f"{PurePosixPath(entry.hub_id).name}.py"
+    if script in paths:
+        raise GymError(
+            f"{entry.hub_id} at {entry.revision} must hold data files alone, got the loading "
+            f"script {script}, which is never run. {_CURE}"
+        )
+    if README not in paths:
+        return _choose(entry, _exported(paths))
+    return _choose(entry, _stated(repository, paths))
+
+
+def load_split(repository: Repository, split: str, paths: Sequence[str], where: str) -> Any:
+    """Return a `datasets.Dataset` of one split; its rows stay on disk.
+
+    Raises:
+        GymError: A file is damaged or of a kind that is not read, or there are more or fewer rows
+            than the README states.
+    """
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
+
+    folder = repository.fetch(paths)
+    files = {split: [str(folder / path) for path in paths]}
+    try:
+        return load_dataset(_reader(paths, where), data_files=files, split=split)
+    except (DatasetsError, pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise GymError(
+            f"{where}: {repository.name} must have complete files, got: {reason} (in "
+            f"{', '.join(paths)}). Remove the copy in the cache so that it is downloaded again, or "
+            "use the source mirror."
+        ) from error
+
+
+def _reader(paths: Sequence[str], where: str) -> str:
+    suffixes = {PurePosixPath(path).suffix for path in paths}
+    readers = {READERS.get(suffix, suffix) for suffix in suffixes}
+    if len(readers) != 1 or not suffixes <= READERS.keys():
+        raise GymError(
+            f"{where}: the data files must all be of one kind of {', '.join(READERS)}, got "
+            f"{', '.join(sorted(suffixes))}. {_CURE}"
+        )
+    return readers.pop()
+
+
+def _exported(paths: Sequence[str]) -> dict[str, Files]:
+    """Return the files `<config>/<split>/<number>.parquet` of an export."""
+    found: dict[str, Files] = {}
+    for path in map(PurePosixPath, paths):
+        if path.suffix == ".parquet" and len(path.parts) == 3:
+            config, split, _ = path.parts
+            found.setdefault(config, {}).setdefault(split, []).append(str(path))
+    return found
+
+
+def _head(repository: Repository) -> Mapping[str, Any]:
+    import yaml
+    from huggingface_hub import metadata_load
+
+    try:
+        return metadata_load(repository.fetch([README]) / README) or {}
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise GymError(
+            f"{repository.name}: the head of {README} must be YAML, got: {reason}. {_CURE}"
+        ) from error
+
+
+def _stated(repository: Repository, paths: Sequence[str]) -> dict[str, Files]:
+    """Return the files of each configuration that the README's `configs` states."""
+    patterns = {
+        item.get("config_name", "default"): _by_split(item.get("data_files"))
+        for item in _head(repository).get("configs") or []
+    }
+    if not any(patterns.values()):
+        raise GymError(
+            f"{repository.name}: {README} must state the data files of its configurations "
+            f"(`configs`), got none. {_CURE}"
+        )
+    return {
+        config: {
+            split: [path for path in paths if any(fnmatchcase(path, glob) for glob in globs)]
+            for split, globs in splits.items()
+        }
+        for config, splits in patterns.items()
+    }
+
+
+def _by_split(files: Any) -> Files:
+    """Return glob patterns by split, from each form that `data_files` may have."""
+    if isinstance(files, dict):
+        return {split: _as_list(globs) for split, globs in files.items()}
+    items = _as_list(files)
+    if items and all(isinstance(item, dict) for item in items):
+        return {item["split"]: _as_list(item["path"]) for item in items}
+    return {"train": items} if items else {}
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _choose(entry: HubEntry, found: Mapping[str, Files]) -> Files:
+    wanted = entry.hub_config
+    if wanted is None and len(found) == 1:
+        return next(iter(found.values()))
+    if wanted in found:
+        return found[wanted]
+    what = f"the configuration {wanted!r}" if wanted else "exactly one configuration"
+    raise GymError(
+        f"{entry.hub_id} at {entry.revision} must have {what}, got "
+        f"{', '.join(sorted(found)) or 'no data file'}.{nearest(wanted or '', found)} Correct the "
+        "line in crossfit/hub.tsv, or use the source mirror."
+    )
