@@ -1,6 +1,7 @@
 """The command `dpf`: parses words, prints errors as one sentence, and imports nothing heavy.
 
-Gym commands are in `gym_cli.py`, commands of the other stages in `stage_cli.py`.
+Gym commands are in `gym_cli.py`, commands of the other stages in `stage_cli.py`, suites in
+`suite_cli.py`.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from dpf_core import __version__
-from pipeline import gym_cli, stage_cli
+from pipeline import gym_cli, stage_cli, suite_cli
 from pipeline.refusals import in_one_sentence
 
 
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     gym_cli.add_parser(commands)
     stage_cli.add_parsers(commands)
+    suite_cli.add_parser(commands)
     return parser
 
 

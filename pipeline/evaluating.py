@@ -4,7 +4,7 @@ Shared by the stage and by `dpf evaluate`.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from dpf_core.evaluation.diagnostics import (
 from dpf_core.evaluation.per_task import TaskScore, quick_score, score_task
 from dpf_core.examples import TaskExamples, encode_rows, head_spec
 from dpf_core.files import staged_folders, write_json
-from dpf_core.gym.reader import TaskRecord, load_manifest, read_split
+from dpf_core.gym.reader import Row, TaskRecord, load_manifest, read_split
+from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
@@ -63,7 +64,16 @@ def run_evaluation(
     records = matching_records(paths.gym, model)
     train_sets, dev_sets, _ = load_training_sets(paths.gym, records, model, train)
     scores = [
-        score_task(model, scored_rows(paths.gym, record, task_id, model, config), labels)
+        score_task(
+            model,
+            encode_rows(
+                scored_rows(paths.gym, record, config),
+                model.tasks[task_id],
+                task_id,
+                model.backbone,
+            ),
+            labels,
+        )
         for task_id, record, labels in _tasks(records, train_sets)
     ]
     metrics = _metrics(model, records, scores)
@@ -90,29 +100,33 @@ def matching_records(gym: Path, model: DPFModel) -> list[TaskRecord]:
     Raises:
         CheckpointError: A task is not in the gym, or has other labels there.
     """
-    manifest = {record.name: record for record in load_manifest(gym).tasks}
-    records = []
-    for spec in model.tasks:
-        record = manifest.get(spec.name)
-        if record is None or head_spec(record) != spec:
-            found = "no such task" if record is None else head_spec(record)
-            raise CheckpointError(
-                f"the gym must have the pool's task {spec.name!r} as {spec}, got {found} ({gym}). "
-                "Train the pool on this gym: dvc repro train."
-            )
-        records.append(record)
-    return records
+    found = {record.name: record for record in load_manifest(gym).tasks}
+    return [matching_record(found, spec, gym) for spec in model.tasks]
 
 
-def scored_rows(
-    gym: Path, record: TaskRecord, task_id: int, model: DPFModel, config: EvaluateConfig
-) -> TaskExamples:
+def matching_record(found: Mapping[str, TaskRecord], spec: HeadSpec, gym: Path) -> TaskRecord:
+    """Return the gym's record of one task of a pool.
+
+    Raises:
+        CheckpointError: The task is not in the gym, or has other labels there.
+    """
+    record = found.get(spec.name)
+    if record is None or head_spec(record) != spec:
+        got = "no such task" if record is None else head_spec(record)
+        raise CheckpointError(
+            f"the gym must have the pool's task {spec.name!r} as {spec}, got {got} ({gym}). "
+            "Train the pool on this gym: dvc repro train."
+        )
+    return record
+
+
+def scored_rows(gym: Path, record: TaskRecord, config: EvaluateConfig) -> list[Row]:
     """Return a task's test rows, or the first of a seeded shuffle where fewer are asked for."""
     rows = read_split(gym, record, "test")
     if config.max_test_rows is not None:
         random.Random(config.sample_seed).shuffle(rows)
         rows = rows[: config.max_test_rows]
-    return encode_rows(rows, model.tasks[task_id], task_id, model.backbone)
+    return rows
 
 
 def _tasks(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dpf_core.errors import ConfigError
-from pipeline import paths
+from pipeline import paths, suite_cli
 
 _IN_PROJECT = "(default: {})"
 
@@ -52,7 +52,14 @@ def run_train(args: argparse.Namespace) -> int:
 
 
 def run_evaluate(args: argparse.Namespace) -> int:
-    """Score the project's pool, or another one, on a gym's test rows."""
+    """Score the project's pool, or another one, on a gym's test rows or on a suite."""
+    if args.suite is not None:
+        return suite_cli.run_suite(args)
+    if args.context_shots:
+        raise ConfigError(
+            f"--context-shots must come with --suite, got {args.context_shots} without one. Add "
+            "--suite NAME, or leave it out."
+        )
     if args.out is None:
         return reproduce("evaluate", args, unused=("gym", "pool", "set", "json"))
     from dpf_core.config import EvaluateConfig, RuntimeConfig, TrainConfig
@@ -190,6 +197,7 @@ def _add_evaluate(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     _add_gym(parser)
     _add_pool(parser)
+    suite_cli.add_arguments(parser)
     _add_shared(parser, "metrics/evaluate.json and plots/evaluate/")
     parser.set_defaults(run=run_evaluate)
 

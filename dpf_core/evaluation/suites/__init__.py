@@ -1,0 +1,1 @@
+"""Evaluation suites: named sets of tasks with their measures, means and chance levels."""

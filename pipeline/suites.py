@@ -1,0 +1,173 @@
+"""One suite scored: gym and pool in, the suite's scores out."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dpf_core.backbone import load_backbone
+from dpf_core.config import EvaluateConfig, RuntimeConfig
+from dpf_core.errors import ConfigError
+from dpf_core.evaluation.per_task import predict
+from dpf_core.evaluation.suites.scoring import Answered, suite_result
+from dpf_core.evaluation.suites.suite import Suite
+from dpf_core.examples import encode_rows
+from dpf_core.gym.reader import Row, TaskRecord, load_manifest, parse_options, read_split
+from dpf_core.heads import HeadSpec
+from dpf_core.model import DPFModel
+from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
+from dpf_core.training.determinism import make_deterministic
+from pipeline.evaluating import matching_record, scored_rows
+
+KINDS = ("classification", "multiple_choice")
+"""Kinds of task that an encoder serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The result of a suite as JSON values, and what is not part of it."""
+
+    result: dict[str, Any]
+    seconds: float
+    """Wall time of reading, predicting and scoring, without loading the model."""
+
+
+def run_suite(
+    suite: Suite,
+    *,
+    gym: Path,
+    pool: Path,
+    runtime: RuntimeConfig,
+    config: EvaluateConfig,
+    context_shots: int = 0,
+) -> Scored:
+    """Score a pool on the tasks of a suite that the pool and the gym have.
+
+    Args:
+        suite: What to score.
+        gym: A built gym.
+        pool: A pool that was trained on the suite's tasks, or some of them.
+        runtime: Threads.
+        config: How many test rows.
+        context_shots: Solved rows to put before each row, which needs a decoder.
+
+    Raises:
+        ConfigError: Shots in the context were asked of an encoder, or the pool and the gym share no
+            task of the suite.
+        DPFError: The gym, the pool or its backbone is wrong.
+    """
+    pool_config = read_pool_config(pool)
+    refuse_context_shots(context_shots, pool_config["backbone"]["model_type"])
+    records = {record.name: record for record in load_manifest(gym).tasks}
+    absent = absent_members(suite, records, [task["name"] for task in pool_config["tasks"]])
+    present = [m.task for m in suite.members if m.task not in absent]
+    if not present:
+        raise ConfigError(
+            f"the pool and the gym must share a task of suite {suite.name!r}, got none of "
+            f"{', '.join(absent)} ({pool}, {gym}). Build a gym with tasks of the suite and train a "
+            "pool on it."
+        )
+    make_deterministic(num_threads=runtime.num_threads, seed=config.sample_seed)
+    model = load_pool(pool, load_backbone(backbone_config(pool_config)))
+    start = time.perf_counter()
+    answered = {
+        name: answer(model, gym, records, name, config)
+        for name in tqdm(present, desc=suite.name, unit="task", disable=None)
+    }
+    result = suite_result(suite, answered, absent)
+    result |= {
+        "max_test_rows": config.max_test_rows,
+        "method": model.config.method,
+        "backbone": pool_config["backbone"]["name"],
+        "sources": _sources(suite, [task.name for task in model.tasks]),
+    }
+    return Scored(result, time.perf_counter() - start)
+
+
+def refuse_context_shots(shots: int, model_type: str) -> None:
+    """Refuse solved rows in the context of a backbone that cannot read them.
+
+    Raises:
+        ConfigError: There are any.
+    """
+    if shots:
+        raise ConfigError(
+            f"the shots in the context must be 0 for an encoder, got {shots} (the pool's backbone "
+            f"is of type {model_type!r}). It scores one row at a time and continues no text, so "
+            "solved rows before it would only dilute what it reads; its prompt is adapted on them "
+            "instead. Leave --context-shots out."
+        )
+
+
+def absent_members(
+    suite: Suite, records: Mapping[str, TaskRecord], trained: Sequence[str]
+) -> dict[str, str]:
+    """Return the reason for each task of the suite that cannot be scored."""
+    absent = {}
+    for name in (member.task for member in suite.members):
+        if name not in records:
+            absent[name] = "the gym does not have it"
+        elif records[name].kind not in KINDS:
+            absent[name] = "its answers are free text, which an encoder cannot write"
+        elif name not in trained:
+            absent[name] = "the pool was not trained on it"
+    return absent
+
+
+def answer(
+    model: DPFModel, gym: Path, records: Mapping[str, TaskRecord], name: str, config: EvaluateConfig
+) -> Answered:
+    """Return a task's test rows with the model's predictions.
+
+    Raises:
+        CheckpointError: The gym's task has other labels than the pool's.
+        GymError: A file is damaged.
+    """
+    task_id = model.task_id(name)
+    spec = model.tasks[task_id]
+    record = matching_record(records, spec, gym)
+    rows = scored_rows(gym, record, config)
+    examples = encode_rows(rows, spec, task_id, model.backbone)
+    choices = examples.candidates or [spec.labels] * len(rows)
+    majority = most_frequent(read_split(gym, record, "full_train"), spec)
+    return Answered(
+        metric=record.metric,
+        status=record.status,
+        inputs=[row.input for row in rows],
+        answers=[row.output for row in rows],
+        predictions=_chosen(choices, predict(model, examples)[0]),
+        constant=_chosen(choices, [majority] * len(rows)),
+        choices=choices,
+        truncated_rows=examples.num_truncated,
+    )
+
+
+def most_frequent(rows: Sequence[Row], spec: HeadSpec) -> int:
+    """Return the label id, or position of the right option, that most training rows have."""
+    ids = (
+        (parse_options(row.input)[1] if spec.kind == "multiple_choice" else spec.labels).index(
+            row.output
+        )
+        for row in rows
+    )
+    return Counter(ids).most_common(1)[0][0]
+
+
+def _chosen(choices: Sequence[Sequence[str]], ids: Sequence[int]) -> list[str]:
+    """Return the text of each row's choice; a row with fewer choices gives its last one."""
+    pairs = zip(choices, ids, strict=True)
+    return [texts[min(label_id, len(texts) - 1)] for texts, label_id in pairs]
+
+
+def _sources(suite: Suite, trained: Sequence[str]) -> dict[str, list[str]] | None:
+    """Return which source tasks of a partition the pool has learnt from."""
+    if not suite.sources:
+        return None
+    return {
+        "trained": [name for name in suite.sources if name in trained],
+        "absent": [name for name in suite.sources if name not in trained],
+    }

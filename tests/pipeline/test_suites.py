@@ -1,0 +1,114 @@
+import json
+
+import pytest
+
+from dpf_core.config import EvaluateConfig, RuntimeConfig
+from dpf_core.errors import CheckpointError, ConfigError
+from dpf_core.evaluation.per_task import score_task
+from dpf_core.evaluation.suites.suite import Member, Suite
+from dpf_core.examples import encode_rows
+from dpf_core.gym.reader import read_split
+from dpf_core.pool_io import save_pool
+from pipeline import cli
+from pipeline.suite_table import suite_table
+from pipeline.suites import run_suite
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory, world):
+    folder = tmp_path_factory.mktemp("suites") / "pool"
+    save_pool(folder, world.model(), extra={})
+    return folder
+
+
+def suite(*tasks, **changes):
+    members = tuple(Member(task=task) for task in tasks)
+    return Suite(name="mine", description="Some tasks.", members=members, **changes)
+
+
+def score(gym, pool, chosen, **changes):
+    return run_suite(
+        chosen, gym=gym, pool=pool, runtime=tiny.config(RuntimeConfig),
+        config=tiny.config(EvaluateConfig), **changes,
+    )  # fmt: skip
+
+
+def test_a_suite_scores_as_the_evaluation_does(tiny_gym, pool, world):
+    found = score(tiny_gym, pool, suite("topic", "pick")).result["tasks"]
+    for task in found:
+        i = [spec.name for spec in world.specs].index(task["task"])
+        record = tiny.record(tiny_gym, task["task"])
+        rows = encode_rows(read_split(tiny_gym, record, "test"), world.specs[i], i, world.backbone)
+        train = encode_rows(
+            read_split(tiny_gym, record, "full_train"), world.specs[i], i, world.backbone
+        )
+        expected = score_task(world.model(), rows, train.label_ids)
+        assert task["crossfit"]["score"] == pytest.approx(expected.score)
+        assert task["crossfit"]["majority"] == pytest.approx(expected.majority_score)
+        assert task["num_rows"] == expected.num_test_rows
+
+
+def test_tasks_that_gym_or_pool_lack_are_named_with_the_reason(tiny_gym, pool, tmp_path):
+    more = tiny.gym(tmp_path, tiny.TASKS | {"tune": tiny.TASKS["mood"]})
+    result = score(more, pool, suite("mood", "tune", "boolq")).result
+    assert {item["task"]: item["reason"] for item in result["absent"]} == {
+        "tune": "the pool was not trained on it", "boolq": "the gym does not have it",
+    }  # fmt: skip
+    assert result["means"]["own"]["over"] == "1 of 3 tasks"
+
+
+def test_a_suite_without_any_task_in_the_gym_is_refused(tiny_gym, pool):
+    with pytest.raises(ConfigError, match="must share a task of suite 'mine', got none of boolq"):
+        score(tiny_gym, pool, suite("boolq"))
+
+
+def test_a_gym_whose_labels_are_others_is_refused(pool, tmp_path):
+    fields, rows = tiny.TASKS["mood"]
+    other = tiny.gym(tmp_path, {"mood": (fields | {"labels": ["happy", "sad"]}, rows)})
+    with pytest.raises(CheckpointError, match="must have the pool's task 'mood'"):
+        score(other, pool, suite("mood"))
+
+
+def test_shots_in_the_context_of_an_encoder_are_refused_with_the_reason(tiny_gym, pool):
+    with pytest.raises(ConfigError, match=r"must be 0 for an encoder, got 5 .*continues no text"):
+        score(tiny_gym, pool, suite("mood"), context_shots=5)
+
+
+def test_the_table_of_a_partition_counts_the_sources_of_the_pool(tiny_gym, pool):
+    result = score(tiny_gym, pool, suite("mood", sources=("topic", "boolq"))).result
+    assert "sources: the pool was trained on 1 of 2" in suite_table(result)
+
+
+def test_the_command_prints_a_users_suite_with_chance_and_rows(tiny_gym, pool, tmp_path, capsys):
+    own = tmp_path / "mine.yaml"
+    own.write_text("name: mine\ndescription: Mine.\ntasks: {mood: {own: [ACC]}, boolq: }")
+    params = tmp_path / "params.yaml"
+    params.write_text(
+        "runtime: {num_threads: 1}\nevaluate: {max_test_rows: 3, sample_seed: 1, "
+        "neighbour_temperatures: [0.7], min_mixing_divergence: 0.01, max_gate_saturation: 0.5, "
+        "max_unused_share: 0.5}"
+    )
+    words = ["evaluate", "--suite", str(own), "--gym", str(tiny_gym), "--pool", str(pool),
+             "--params", str(params), "--out", str(tmp_path / "out")]  # fmt: skip
+    assert cli.main(words) == 0
+    table = capsys.readouterr().out
+    assert "absent: boolq: the gym does not have it" in table
+    assert "at most 3 rows of each task" in table
+    assert cli.main([*words, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "out" / "suite-mine.json").read_text())
+    assert printed["tasks"][0]["own"]["chance"] == 0.5
+    assert printed["tasks"][0]["num_rows"] == 3
+
+
+def test_context_shots_without_a_suite_are_refused(capsys):
+    assert cli.main(["evaluate", "--context-shots", "5"]) == 1
+    assert "--context-shots must come with --suite" in capsys.readouterr().err
+
+
+def test_the_suites_are_listed_with_their_tasks(capsys):
+    assert cli.main(["suites"]) == 0
+    assert "superglue" in capsys.readouterr().out
+    assert cli.main(["suites", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["held-out-mcqa"]["tasks"]) == 22
