@@ -8,9 +8,8 @@ import json
 from pathlib import Path
 
 from dpf_core.files import sha256_file
+from dpf_core.gym.incoming import task_folders, why_waiting
 from pipeline.paths import INCOMING
-
-_TASK_FILE = "task.yaml"
 
 
 def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
@@ -19,24 +18,29 @@ def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
     The hash is SHA-256 over every file's relative path and SHA-256, so names and times of the
     directory itself do not count.
     """
-    found: dict[str, str] = {}
-    ignored: list[str] = []
-    folders = sorted(path for path in incoming.glob("*") if path.is_dir())
-    for folder in folders:
-        files = {
-            path.relative_to(folder).as_posix(): sha256_file(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
-        if _TASK_FILE not in files:
-            ignored.append(f"{INCOMING}/{folder.name} has no {_TASK_FILE} yet, so it is ignored.")
-        elif len(files) == 1:
-            ignored.append(f"{INCOMING}/{folder.name} has no rows yet, so it is ignored.")
-        else:
-            found[folder.name] = hash_json(sorted(files.items()))
-    return found, ignored
+    complete = [folder for folder in task_folders(incoming) if why_waiting(folder) is None]
+    return {folder.name: _content(folder) for folder in complete}, ignored_folders(incoming)
+
+
+def ignored_folders(incoming: Path) -> list[str]:
+    """Return a sentence for each directory that is no task yet, as the gym's builder sees it."""
+    reasons = {folder.name: why_waiting(folder) for folder in task_folders(incoming)}
+    return [
+        f"{INCOMING}/{name} {reason}, so it is ignored."
+        for name, reason in reasons.items()
+        if reason
+    ]
 
 
 def hash_json(value: object) -> str:
     """Return the SHA-256 of a value's JSON, keys sorted."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _content(folder: Path) -> str:
+    files = {
+        path.relative_to(folder).as_posix(): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    return hash_json(sorted(files.items()))

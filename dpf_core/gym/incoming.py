@@ -1,22 +1,32 @@
-"""A user's own tasks: folders with `task.yaml`, `train.tsv` and perhaps `test.tsv`."""
+"""A user's own tasks: folders with `task.yaml`, training rows and perhaps test rows.
+
+Rows are one file a split, `train` and `test` with an ending of `row_files.READERS`. A folder is a
+task when `task.yaml` and the training rows are there; until then it waits, and whoever looks is
+told so.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dpf_core.errors import GymError
+from dpf_core.gym.records import Problem
+from dpf_core.gym.row_files import READERS, read_records
 from dpf_core.gym.spec import TaskSpec, check_keys, spec_from_mapping
-from dpf_core.gym.tsv import Row, read_rows
-from dpf_core.gym.yaml_file import load_yaml_mapping
+from dpf_core.gym.yaml_file import load_plain_yaml
 from dpf_core.naming import check_task_name
 
 TASK_FILE = "task.yaml"
-_REQUIRED = {"name", "kind", "category", "description", "licence"}
-_KEYS = _REQUIRED | {"labels", "label_texts", "metric", "shots", "provenance"}
+TRAIN, TEST = "train", "test"
+REQUIRED_KEYS = frozenset({"name", "kind", "category", "description", "licence"})
+KEYS = REQUIRED_KEYS | {
+    *("labels", "label_texts", "first_label", "options", "first_option"),
+    *("input", "clean", "answer", "metric", "shots", "provenance"),
+}
 
 
 class IncomingSource:
-    """The rows of a user's tasks, which are already (input, output) pairs."""
+    """The rows of a user's tasks."""
 
     name = "incoming"
 
@@ -24,74 +34,113 @@ class IncomingSource:
         self.directory = directory
 
     def files(self, spec: TaskSpec) -> dict[str, Path]:
-        """Return `task.yaml` and the TSV files of the task by their place in the folder."""
-        names = [TASK_FILE, *(f"{split}.tsv" for split in spec.splits)]
-        return {f"{spec.name}/{name}": self.directory / spec.name / name for name in names}
+        """Return `task.yaml` and the row files of the task by their place in the folder."""
+        folder = self.directory / spec.name
+        rows = [row_file(folder, split) or folder / f"{split}.tsv" for split in spec.splits]
+        paths = [folder / TASK_FILE, *rows]
+        return {f"{spec.name}/{path.name}": path for path in paths}
 
     def dropped(self, spec: TaskSpec) -> dict[str, int]:
         """Return nothing: every row is the user's own."""
         return {}
 
     def rows(self, spec: TaskSpec, split: str) -> Iterator[Mapping[str, Any]]:
-        """Yield the rows of `<split>.tsv` as columns `input` and `output`.
+        """Yield the rows of a split with the columns that the specification reads.
 
         Raises:
-            GymError: The file is absent or a line is not `input<TAB>output`.
+            GymError: There is not exactly one file, or it is damaged, lacks a column or has a line
+                that is no row.
         """
-        path = self.directory / spec.name / f"{split}.tsv"
-        for row in read_rows(path, task=spec.name):
-            _check_plain_text(row, f"task {spec.name!r}, file {path.name}, line {row.line}")
-            yield {"input": row.input, "output": row.output}
+        path = row_file(self.directory / spec.name, split)
+        if path is None:
+            raise GymError(
+                f"task {spec.name!r}, split {split!r}: there must be a file {_choices(split)}, got "
+                f"none ({self.directory / spec.name}). Add it."
+            )
+        for record in read_records(path, spec.columns):
+            if isinstance(record, Problem):
+                raise GymError(f"task {spec.name!r}, file {record}")
+            yield record.columns
 
 
 def incoming_tasks(directory: Path) -> tuple[IncomingSource, list[TaskSpec]]:
     """Return the source and the specifications of all tasks in a folder, sorted by name.
 
-    A folder that does not exist holds no task. Plain files and hidden folders are passed over.
+    A folder that does not exist holds no task. Folders that still wait are passed over.
 
     Raises:
-        GymError: A task folder lacks its files, or its `task.yaml` is wrong.
+        GymError: A `task.yaml` is wrong, or a split has two files.
     """
     source = IncomingSource(Path(directory))
-    if not source.directory.is_dir():
-        return source, []
-    folders = sorted(path for path in source.directory.iterdir() if path.is_dir())
-    return source, [_read_spec(path) for path in folders if not path.name.startswith(".")]
+    folders = [path for path in task_folders(directory) if why_waiting(path) is None]
+    return source, [read_task(path) for path in folders]
 
 
-def _check_plain_text(row: Row, where: str) -> None:
-    """Refuse what an editor adds unseen, and what would become part of a text."""
-    for found, name in (
-        (row.output.endswith("\r"), "a carriage return before the line feed"),
-        (row.line == 1 and row.input.startswith("\ufeff"), "a byte order mark"),
-    ):
-        if found:
-            raise GymError(
-                f"{where}: the file must be plain UTF-8 with Unix line ends, got {name}. Save it "
-                "as UTF-8 without a mark, lines ending in LF."
-            )
+def task_folders(directory: Path) -> list[Path]:
+    """Return the folders that are tasks or will be, sorted; hidden ones and files are not."""
+    if not Path(directory).is_dir():
+        return []
+    folders = (path for path in Path(directory).iterdir() if path.is_dir())
+    return sorted(path for path in folders if not path.name.startswith("."))
 
 
-def _read_spec(folder: Path) -> TaskSpec:
+def why_waiting(folder: Path) -> str | None:
+    """Return what a folder lacks to be a task, as the end of a sentence; None if it is one."""
+    if not (folder / TASK_FILE).is_file():
+        return f"has no {TASK_FILE} yet"
+    if not any((folder / f"{TRAIN}{ending}").is_file() for ending in READERS):
+        return f"has no {_choices(TRAIN)} yet"
+    return None
+
+
+def row_file(folder: Path, split: str) -> Path | None:
+    """Return the file with the rows of a split, or None.
+
+    Raises:
+        GymError: There are several.
+    """
+    found = [path for end in READERS if (path := folder / f"{split}{end}").is_file()]
+    if len(found) > 1:
+        raise GymError(
+            f"task {folder.name!r}, split {split!r}: there must be one file, got "
+            f"{', '.join(path.name for path in found)}. Remove all but one."
+        )
+    return found[0] if found else None
+
+
+def read_task(folder: Path) -> TaskSpec:
+    """Return the specification in a task folder.
+
+    Raises:
+        GymError: The folder's name is no task name, `task.yaml` is wrong, or a split has two files.
+    """
     name = check_task_name(folder.name, f"the folder {folder}")
     where = f"task {name!r}"
-    for file in (TASK_FILE, "train.tsv"):
-        if not (folder / file).is_file():
-            raise GymError(
-                f"{where}: a task folder must hold {TASK_FILE} and train.tsv, got none named "
-                f"{file} in {folder}. Add it, or move the folder away."
-            )
-    entry = load_yaml_mapping(folder / TASK_FILE, where)
-    check_keys(f"{where}, {TASK_FILE}", entry, _KEYS, _REQUIRED)
-    if entry.pop("name") != name:
+    return task_spec(folder, load_plain_yaml(folder / TASK_FILE, where).value)
+
+
+def task_spec(folder: Path, entry: Mapping[str, Any]) -> TaskSpec:
+    """Return the specification of the mapping in a folder's `task.yaml`.
+
+    Raises:
+        GymError: A key or value is wrong, or a split has two files.
+    """
+    where = f"task {folder.name!r}"
+    check_keys(f"{where}, {TASK_FILE}", entry, set(KEYS), set(REQUIRED_KEYS))
+    if entry["name"] != folder.name:
         raise GymError(
-            f"{where}: name in {TASK_FILE} must equal the folder's name, got another in {folder}. "
-            "Rename one of them."
+            f"{where}: name in {TASK_FILE} must equal the folder's name, got {entry['name']!r} in "
+            f"{folder}. Rename one of them."
         )
-    splits = {"train": "train"}
-    if (folder / "test.tsv").is_file():
-        splits["test"] = "test"
-    return spec_from_mapping(
-        name,
-        entry | {"source": {"id": name}, "splits": splits, "input": "{input}", "answer": "output"},
-    )
+    for key in ("category", "description", "licence"):
+        if isinstance(entry[key], str) and not entry[key].strip():
+            raise GymError(f"{where}: {key} must not be blank, got {entry[key]!r}. Fill it in.")
+    splits = {split: split for split in (TRAIN, TEST) if row_file(folder, split)}
+    fields = {key: value for key, value in entry.items() if key != "name"}
+    fields |= {"source": {"id": folder.name}, "splits": {TRAIN: TRAIN} | splits}
+    return spec_from_mapping(folder.name, {"input": "{input}", "answer": "output"} | fields)
+
+
+def _choices(split: str) -> str:
+    *first, last = (f"{split}{ending}" for ending in READERS)
+    return f"{', '.join(first)} or {last}"

@@ -8,6 +8,7 @@ from dpf_core.gym.catalogue import select_tasks
 from dpf_core.gym.config import IngestConfig
 from dpf_core.gym.sources import open_source
 from pipeline.gym_summary import describe_build
+from pipeline.incoming import ignored_folders
 from pipeline.params import load_section
 from pipeline.paths import GYM, INCOMING
 from pipeline.pipes import report as report_to_dagster
@@ -22,8 +23,15 @@ def main() -> int:
     source = open_source(config.source, mirror_dir=folder)
     selection = select_tasks(source, config.tasks)
     manifest = build_gym(source, selection.specs, GYM, jobs=config.jobs, incoming=INCOMING)
-    print(describe_build(manifest, selection.missing))
-    report_to_dagster({"tasks": len(manifest.tasks), "missing": len(selection.missing)})
+    waiting = ignored_folders(INCOMING)
+    print("\n".join([describe_build(manifest, selection.missing), *waiting]))
+    report_to_dagster(
+        {
+            "tasks": len(manifest.tasks),
+            "missing": len(selection.missing),
+            "waiting": len(waiting),
+        }
+    )
     return 0
 
 

@@ -14,7 +14,7 @@ def incoming(tmp_path):
 
 def put(incoming, name, rows="a\tb\n"):
     (incoming / name).mkdir(exist_ok=True)
-    (incoming / name / "rows.tsv").write_text(rows)
+    (incoming / name / "train.tsv").write_text(rows)
     (incoming / name / "task.yaml").write_text("{}\n")
 
 
@@ -49,7 +49,7 @@ def test_a_changed_task_and_a_further_one_share_one_request(incoming):
 def test_a_touched_file_with_the_same_content_asks_for_nothing(incoming):
     put(incoming, "news")
     cursor = tick(incoming).cursor
-    (incoming / "news/rows.tsv").touch()
+    (incoming / "news/train.tsv").touch()
     assert asked_for(tick(incoming, cursor)) == []
 
 

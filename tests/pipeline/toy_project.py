@@ -55,7 +55,7 @@ def write_toy_project(root: Path) -> Path:
     for folder in ("data/incoming/first", "data/metrics"):
         (root / folder).mkdir(parents=True)
     (root / "data/incoming/first/task.yaml").write_text("{}\n")
-    (root / "data/incoming/first/rows.tsv").write_text("a\tb\n")
+    (root / "data/incoming/first/train.tsv").write_text("a\tb\n")
     (root / "params.yaml").write_text("ingest: {seed: 13}\n")
     for name, body in _BODIES.items():
         (root / f"{name}.py").write_text(_STAGE.format(name=name, body=body))

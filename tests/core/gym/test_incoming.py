@@ -2,8 +2,9 @@ import pytest
 
 from dpf_core.errors import GymError
 from dpf_core.gym.build import build_gym
-from dpf_core.gym.incoming import incoming_tasks
+from dpf_core.gym.incoming import incoming_tasks, why_waiting
 from dpf_core.gym.reader import read_split
+from dpf_core.gym.scaffold import WRITERS
 from dpf_core.gym.sources import MirrorSource
 
 
@@ -57,11 +58,39 @@ def test_a_wrong_task_file_is_refused(incoming, old, new, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["task.yaml", "train.tsv"])
-def test_a_folder_without_its_files_is_refused(incoming, file):
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("task.yaml", "has no task.yaml yet"),
+        ("train.tsv", "has no train.tsv, train.csv, train.jsonl or train.parquet yet"),
+    ],
+)
+def test_a_half_copied_folder_is_no_task_yet(incoming, file, reason):
     (incoming / "mood" / file).unlink()
-    with pytest.raises(GymError, match=f"got none named {file}"):
+    assert incoming_tasks(incoming)[1] == []
+    assert why_waiting(incoming / "mood") == reason
+
+
+def test_two_files_of_one_split_are_refused(incoming):
+    (incoming / "mood" / "train.csv").write_text("input,output\n")
+    with pytest.raises(GymError, match=r"must be one file, got train\.tsv, train\.csv\. Remove"):
         incoming_tasks(incoming)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_rows_may_come_in_another_format(incoming, mirror, tmp_path, ending):
+    rows = [line.split("\t") for line in (incoming / "mood/train.tsv").read_text().splitlines()]
+    (incoming / "mood/train.tsv").unlink()
+    examples = [{"input": text, "output": label} for text, label in rows]
+    WRITERS[ending](incoming / f"mood/train.{ending}", examples)
+    manifest = build_gym(MirrorSource(mirror), [], tmp_path / "gym", incoming=incoming)
+    assert manifest.task("mood").rows.full_train == 8
+
+
+def test_a_damaged_row_stops_the_build_and_names_file_and_line(incoming, mirror, tmp_path):
+    (incoming / "mood/train.tsv").write_text("a\tsad\nb\n")
+    with pytest.raises(GymError, match=r"task 'mood', file train\.tsv, line 2: a row must be"):
+        build_gym(MirrorSource(mirror), [], tmp_path / "gym", incoming=incoming)
 
 
 def test_an_unknown_label_is_refused_with_its_row(incoming, mirror, tmp_path):
