@@ -15,6 +15,7 @@ from dpf_core.gym.computed.choices import (
     sciq_options,
 )
 from dpf_core.gym.computed.gather import concept_sets, empathetic_replies, multirc_questions
+from dpf_core.gym.computed.labels import cited_span, majority_label, wellformedness
 from dpf_core.gym.computed.order import blimp_order, crows_pairs_order
 from dpf_core.gym.computed.texts import (
     biography_table,
@@ -34,10 +35,12 @@ COMPUTED: Mapping[str, Callable[[Rows], Rows]] = {
         aqua_options,
         biography_table,
         blimp_order,
+        cited_span,
         concept_sets,
         crows_pairs_order,
         empathetic_replies,
         lama_prompt,
+        majority_label,
         math_qa_options,
         multirc_questions,
         one_acronym,
@@ -46,6 +49,7 @@ COMPUTED: Mapping[str, Callable[[Rows], Rows]] = {
         sciq_options,
         supporting_context,
         survey_answers,
+        wellformedness,
         whole_scores,
     )
 }

@@ -1,6 +1,5 @@
 """Source rows that belong to one row of a task. All groups of a split are held in memory."""
 
-import string
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -32,19 +31,15 @@ def empathetic_replies(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[st
 
 
 def multirc_questions(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield one row for each question, with `lettered_options` and `correct_answers` as texts.
+    """Yield one row for each question, with its `option_texts` and its `correct_answers` as a text.
 
-    A question may have one option alone. Right options are joined by " [SEP] "; "NO ANSWER!" stands
-    where none is right.
+    Right options are joined by " [SEP] "; "NO ANSWER!" stands where none is right.
     """
     for group in _groups(rows, lambda row: row["idx"]["question"]):
         right = [row["answer"] for row in group if row["label"] == 1]
         yield {
             **group[0],
-            "lettered_options": "".join(
-                f" ({letter}) {row['answer']}"
-                for letter, row in zip(string.ascii_uppercase, group, strict=False)
-            ),
+            "option_texts": [row["answer"] for row in group],
             "correct_answers": " [SEP] ".join(right) if right else NO_ANSWER,
         }
 

@@ -142,8 +142,8 @@ def multirc(question, answer, label):
 def test_multirc_answers_are_gathered_by_question():
     rows = [multirc(0, "a", 1), multirc(1, "x", 0), multirc(0, "b", 0), multirc(0, "c", 1)]
     assert columns(
-        compute("multirc_questions", *rows), "question", "lettered_options", "correct_answers"
-    ) == [("Q0?", " (A) a (B) b (C) c", "a [SEP] c"), ("Q1?", " (A) x", "NO ANSWER!")]
+        compute("multirc_questions", *rows), "question", "option_texts", "correct_answers"
+    ) == [("Q0?", ["a", "b", "c"], "a [SEP] c"), ("Q1?", ["x"], "NO ANSWER!")]
 
 
 def test_an_acronym_and_its_long_form_are_cut_from_the_tokens():
