@@ -27,6 +27,7 @@ CLEANINGS: Mapping[str, Callable[[str], str]] = {
     "one_line": _one_line,
     "remove_spaces": lambda text: text.replace(" ", ""),
     "lower": str.lower,
+    "without_intermediate_heading": lambda text: text.removeprefix("Intermediate  "),
     "mask_in_brackets": lambda text: text.replace("<mask>", "[MASK]"),
 }
 """Every cleaning of a text that a specification can name; several are applied in the order named.
@@ -56,16 +57,25 @@ def _flat(value: object) -> list[Any]:
     return [value]
 
 
+def _only(value: object) -> Any:
+    items = _as_list(value)
+    if not items or any(item != items[0] for item in items):
+        raise ValueError(f"a list must hold one value, any number of times, got {value!r}")
+    return items[0]
+
+
 CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "join": _joiner(" "),
     "join_comma": _joiner(", "),
     "join_sep": _joiner(" [SEP] "),
     "flatten": _flat,
     "non_empty": lambda value: [item for item in _as_list(value) if item],
+    "only": _only,
     "number": _number,
 }
 """Every change of a value's type that a specification can name: lists to one text with a separator,
-lists in lists to one list, a list without its empty items, and digits or 3.0 to a whole number."""
+lists in lists to one list, a list without its empty items, a list of equal items to one of them,
+and digits or 3.0 to a whole number."""
 
 FILTERS = (*CLEANINGS, *CONVERSIONS)
 
