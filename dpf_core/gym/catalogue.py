@@ -19,6 +19,8 @@ _CROSSFIT = tuple(
     for group in ("classification", "question_answering", "conditional_generation", "other")
 )
 _SPEC_FILES = {"starter": ("starter.yaml",), "mirror": _CROSSFIT, "hub": _CROSSFIT}
+_BENCHMARKS = ("benchmarks.yaml",)
+"""Tasks of evaluation suites that CrossFit lacks: built by name, no part of `all`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,18 @@ def load_catalogue(source_name: str) -> dict[str, TaskSpec]:
             f"a source with a catalogue must be one of {', '.join(_SPEC_FILES)}, got "
             f"{source_name!r}.{nearest(source_name, _SPEC_FILES)} Correct the source."
         )
+    return _load(_SPEC_FILES[source_name])
+
+
+def load_benchmarks(source_name: str) -> dict[str, TaskSpec]:
+    """Return the tasks that a source has besides those of its catalogue, for `select_tasks`."""
+    return {} if source_name == "starter" else _load(_BENCHMARKS)
+
+
+def _load(files: Sequence[str]) -> dict[str, TaskSpec]:
     folder = resources.files("dpf_core.gym").joinpath("specs")
     specs: dict[str, TaskSpec] = {}
-    for file in _SPEC_FILES[source_name]:
+    for file in files:
         with resources.as_file(folder.joinpath(file)) as path:
             found = load_specs(path)
         if double := specs.keys() & found.keys():
@@ -69,7 +80,8 @@ def select_tasks(source: Source, names: Sequence[str]) -> Selection:
             missing = {name: why for name, why in zip(catalogue, reasons, strict=True) if why}
         specs = tuple(spec for name, spec in catalogue.items() if name not in missing)
         return Selection(specs, missing)
-    return Selection(tuple(_named(source, catalogue, name, names) for name in names), {})
+    known = catalogue | load_benchmarks(source.name)
+    return Selection(tuple(_named(source, known, name, names) for name in names), {})
 
 
 def _named(

@@ -4,6 +4,7 @@
 specification may name here is the whole list: nothing else is computed in a template.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ CLEANINGS: Mapping[str, Callable[[str], str]] = {
     "escaped_newlines_to_spaces": lambda text: text.replace("\\n", " "),
     "breaks_to_spaces": lambda text: text.translate(str.maketrans("\n\r\t", "   ")),
     "one_line": _one_line,
+    "letters_without_brackets": lambda text: re.sub(r"\(([A-Z])\)", r"\1", text),
     "remove_spaces": lambda text: text.replace(" ", ""),
     "lower": str.lower,
     "without_intermediate_heading": lambda text: text.removeprefix("Intermediate  "),
