@@ -69,7 +69,8 @@ class HubSource:
         table = dataset.select_columns(list(dict.fromkeys(theirs.values()))).with_format("arrow")
         for batch in table.iter(_BATCH_ROWS):
             for row in batch.to_pylist():
-                yield {ours: row[name] for ours, name in theirs.items()}
+                ours = {column: row[name] for column, name in theirs.items()}
+                yield ours | _labelled(ours, entry, where)
 
     def _entry(self, spec: TaskSpec) -> HubEntry:
         entry = self.table.get((spec.source_id, spec.source_config))
@@ -116,6 +117,21 @@ class HubSource:
 
 def _what(spec: TaskSpec, entry: HubEntry) -> str:
     return f"task {spec.name!r}: {entry.hub_id} at {entry.revision}"
+
+
+def _labelled(row: Mapping[str, Any], entry: HubEntry, where: str) -> dict[str, str]:
+    """Return the label itself for each column that the hub has renumbered."""
+    labelled = {}
+    for column in row.keys() & entry.labels.keys():
+        labels, number = entry.labels[column], row[column]
+        if not isinstance(number, int) or not 0 <= number < len(labels):
+            raise GymError(
+                f"{where}: {entry.hub_id}, column {column!r} must hold numbers from 0 to "
+                f"{len(labels) - 1}, got {number!r}. Correct its line in crossfit/hub.tsv, or use "
+                "the source mirror."
+            )
+        labelled[column] = labels[number]
+    return labelled
 
 
 def _columns(spec: TaskSpec, entry: HubEntry, present: Sequence[str], where: str) -> dict[str, str]:

@@ -34,10 +34,13 @@ class HubEntry:
     """The hub's name of each of CrossFit's splits that is named otherwise there."""
     columns: Mapping[str, str]
     """The hub's name of each column that is named otherwise there."""
+    labels: Mapping[str, tuple[str, ...]]
+    """For each column whose numbers mean other labels there than in CrossFit's time: the labels in
+    the order of the hub's numbers. They stand in the rows in place of the numbers."""
     status: str
     """One of `STATUSES`."""
     confirmed: bool
-    """Whether the id and the status were seen in public evidence; no row was downloaded for it."""
+    """Whether the id was seen in public evidence; no row was downloaded to check it."""
     note: str
 
     def hub_split(self, split: str) -> str:
@@ -63,6 +66,7 @@ def _entry(row: dict[str, str]) -> HubEntry:
         revision=row["revision"],
         splits=_renames(row["splits"]),
         columns=_renames(row["columns"]),
+        labels={key: tuple(value.split(",")) for key, value in _renames(row["labels"]).items()},
         status=row["status"],
         confirmed=row["confirmed"] == "yes",
         note=row["note"],

@@ -10,6 +10,7 @@ from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
+"""The commit of every branch."""
 Repositories = Mapping[tuple[str, str], Mapping[str, bytes]]
 """Files of each repository id and revision."""
 
@@ -82,9 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, hub_id: str, revision: str, path: str, *, body: bool) -> None:
         data = (self.server.tree(hub_id, revision) or {}).get(path)
         if data is None:
-            self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": revision})
             return
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{_etag(data)}"', "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": revision, "ETag": f'"{_etag(data)}"', "Accept-Ranges": "bytes"}
         status, start = 200, 0
         if match := re.match(r"bytes=(\d+)-", self.headers.get("Range", "")):
             status, start = 206, int(match[1])

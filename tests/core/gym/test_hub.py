@@ -63,6 +63,7 @@ def hub_table(**changes):
         "revision": "main",
         "splits": {},
         "columns": {},
+        "labels": {},
         "status": "available",
         "confirmed": True,
         "note": "",
@@ -117,6 +118,12 @@ def test_columns_that_the_hub_renamed_get_their_old_names_back(clone, make_spec)
     assert columns(source.rows(make_spec(), "train")) == TRAIN
 
 
+def test_a_renumbered_column_gives_the_labels_themselves(clone, make_spec):
+    source = HubSource(clone(EXPORTED), table=hub_table(labels={"label": ("good", "bad")}))
+    labels = ["good" if number == 0 else "bad" for number in TRAIN["label"]]
+    assert columns(source.rows(make_spec(), "train"))["label"] == labels
+
+
 @pytest.mark.parametrize(
     ("data", "suffix"),
     [
@@ -150,6 +157,7 @@ def test_csv_and_json_lines_are_read_too(clone, make_spec, data, suffix):
             {},
             "must have complete files, got: ",
         ),
+        (EXPORTED, {"labels": {"label": ("good",)}}, "must hold numbers from 0 to 0, got 1"),
         (EXPORTED, {"hub_id": "org/other"}, "must have org/other, got no such folder"),
         (
             EXPORTED,
