@@ -6,6 +6,20 @@ import sys
 
 from pipeline import paths
 
+_OWN_SUITE = """\
+A suite of your own is a YAML file:
+
+  name: mine
+  description: What it measures.
+  tasks:                     # or a plain list of task names
+    reviews:                 # scored by the gym's metric for it
+    questions:
+      own: [ACC, EM]         # the mean of these is the task's score
+      subjects:              # where inputs begin with a subject and a colon
+        sciences: [physics, biology]
+        arts: [music]
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of suites to `dpf evaluate`."""
@@ -31,6 +45,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "suites",
         help="list the suites",
         description="List the suites that `dpf evaluate --suite` knows, with their tasks.",
+        epilog=_OWN_SUITE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run_list)

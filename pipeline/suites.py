@@ -138,7 +138,7 @@ def answer(
         metric=record.metric,
         status=record.status,
         inputs=[row.input for row in rows],
-        answers=[row.output for row in rows],
+        answers=[row.answers for row in rows],
         predictions=_chosen(choices, predict(model, examples)[0]),
         constant=_chosen(choices, [majority] * len(rows)),
         choices=choices,

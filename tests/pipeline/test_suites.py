@@ -1,10 +1,13 @@
 import json
+import textwrap
 
 import pytest
 
 from dpf_core.config import EvaluateConfig, RuntimeConfig
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.evaluation.per_task import score_task
+from dpf_core.evaluation.suites.catalogue import load_suite
+from dpf_core.evaluation.suites.scoring import Answered, suite_result
 from dpf_core.evaluation.suites.suite import Member, Suite
 from dpf_core.examples import encode_rows
 from dpf_core.gym.reader import read_split
@@ -78,6 +81,29 @@ def test_shots_in_the_context_of_an_encoder_are_refused_with_the_reason(tiny_gym
 def test_the_table_of_a_partition_counts_the_sources_of_the_pool(tiny_gym, pool):
     result = score(tiny_gym, pool, suite("mood", sources=("topic", "boolq"))).result
     assert "sources: the pool was trained on 1 of 2" in suite_table(result)
+
+
+def test_the_table_marks_rows_that_were_cut_and_tasks_that_differ_from_crossfits():
+    rows = Answered(
+        metric="ACC", status="unverified", inputs=["x: q"], answers=["a"], predictions=["a"],
+        constant=["b"], choices=[["a", "b"]], truncated_rows=1,
+    )  # fmt: skip
+    members = (Member(task="t", own=("ACC", "EM"), subjects={"group": ("x",)}),)
+    own = Suite(name="mine", description="d", members=members)
+    result = suite_result(own, {"t": rows}, {}) | {"sources": None, "max_test_rows": None}
+    table = suite_table(result)
+    assert "ACC 1.000, EM 1.000; CrossFit: t by ACC; unverified; 1 rows cut" in table
+    assert "mean over 1 subjects: 1.000" in table
+
+
+def test_the_help_shows_a_suite_file_that_loads(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        cli.main(["suites", "--help"])
+    example = capsys.readouterr().out.partition("YAML file:\n")[2]
+    (tmp_path / "mine.yaml").write_text(textwrap.dedent(example))
+    loaded = load_suite(str(tmp_path / "mine.yaml"))
+    assert [member.task for member in loaded.members] == ["reviews", "questions"]
+    assert loaded.members[1].own == ("ACC", "EM")
 
 
 def test_the_command_prints_a_users_suite_with_chance_and_rows(tiny_gym, pool, tmp_path, capsys):
