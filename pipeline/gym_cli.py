@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dpf_core.errors import ConfigError
-from pipeline import leaks_cli
+from pipeline import leaks_cli, own_tasks_cli
 from pipeline.stage_cli import own_folder, reproduce
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_list(commands)
     _add_verify(commands)
     leaks_cli.add_parser(commands)
+    own_tasks_cli.add_parsers(commands)
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -42,6 +43,7 @@ def run_build(args: argparse.Namespace) -> int:
     from dpf_core.gym.catalogue import select_tasks
     from dpf_core.gym.sources import open_source
     from pipeline.gym_summary import describe_build
+    from pipeline.incoming import ignored_folders
 
     if args.source is None:
         raise ConfigError(
@@ -55,6 +57,9 @@ def run_build(args: argparse.Namespace) -> int:
     out = own_folder(args.out)
     jobs = args.jobs or 1
     manifest = build_gym(source, selection.specs, out, jobs=jobs, incoming=args.incoming)
+    if args.incoming is not None:
+        for sentence in ignored_folders(args.incoming, shown=args.incoming):
+            print(sentence, file=sys.stderr)
     if args.json:
         _say_json({"out": str(args.out), "missing": selection.missing, **manifest.to_json()})
     else:

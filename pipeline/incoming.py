@@ -22,13 +22,16 @@ def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
     return {folder.name: _content(folder) for folder in complete}, ignored_folders(incoming)
 
 
-def ignored_folders(incoming: Path) -> list[str]:
-    """Return a sentence for each directory that is no task yet, as the gym's builder sees it."""
+def ignored_folders(incoming: Path, *, shown: Path = INCOMING) -> list[str]:
+    """Return a sentence for each directory that is no task yet, as the gym's builder sees it.
+
+    Args:
+        incoming: The directory of task directories.
+        shown: How sentences name it.
+    """
     reasons = {folder.name: why_waiting(folder) for folder in task_folders(incoming)}
     return [
-        f"{INCOMING}/{name} {reason}, so it is ignored."
-        for name, reason in reasons.items()
-        if reason
+        f"{shown}/{name} {reason}, so it is ignored." for name, reason in reasons.items() if reason
     ]
 
 

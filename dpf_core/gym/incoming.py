@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dpf_core.errors import GymError
-from dpf_core.gym.records import Problem
+from dpf_core.gym.records import Problem, Record
 from dpf_core.gym.row_files import READERS, read_records
 from dpf_core.gym.spec import TaskSpec, check_keys, spec_from_mapping
 from dpf_core.gym.yaml_file import load_plain_yaml
@@ -57,10 +57,14 @@ class IncomingSource:
                 f"task {spec.name!r}, split {split!r}: there must be a file {_choices(split)}, got "
                 f"none ({self.directory / spec.name}). Add it."
             )
-        for record in read_records(path, spec.columns):
+        for record in self.records(path, spec.columns):
             if isinstance(record, Problem):
                 raise GymError(f"task {spec.name!r}, file {record}")
             yield record.columns
+
+    def records(self, path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
+        """Yield the records of one row file."""
+        return read_records(path, columns)
 
 
 def incoming_tasks(directory: Path) -> tuple[IncomingSource, list[TaskSpec]]:

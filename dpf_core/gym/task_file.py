@@ -27,7 +27,7 @@ Fault = tuple[Place, str]
 """A value's place, and what is wrong with it."""
 _SHAPES_ROWS = {"kind", "labels", "first_label", "options", "first_option", "input", "answer"}
 _SHAPES_ROWS |= {"clean"}
-_WHERE = re.compile(r"task '[^']*'(, task\.yaml|, split '\w+')?: ")
+_WHERE = re.compile(r"task '[^']*'(, task\.yaml|, split '\w+'|, file \S+)?(, row \d+)?: ")
 
 
 @dataclass(frozen=True, slots=True)
