@@ -69,8 +69,8 @@ def supporting_context(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[st
 def survey_answers(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield `normalized_question` and `answer_texts`, the keys of the raw answers in their order.
 
-    Parquet has no place for a mapping with other keys in each row, so that `answers.raw` may also
-    be a list of (answer, count) pairs, as pyarrow gives a map, or JSON text.
+    Parquet has no place for a mapping with other keys in each row. So the raw answers may also be a
+    list of answers or of (answer, count) pairs, as pyarrow gives a map, and any part JSON text.
 
     Raises:
         ValueError: The answers are of another form.
@@ -78,8 +78,8 @@ def survey_answers(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, A
     for row in rows:
         yield {
             **row,
-            "normalized_question": row["question"]["normalized"],
-            "answer_texts": _keys(row["answers"]["raw"]),
+            "normalized_question": _loaded(row["question"])["normalized"],
+            "answer_texts": _keys(_loaded(_loaded(row["answers"])["raw"])),
         }
 
 
@@ -98,11 +98,13 @@ def _span(tokens: list[str], tags: list[int], begin: int, inside: int) -> str:
     return " ".join(tokens[start:end])
 
 
+def _loaded(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def _keys(raw: object) -> list[str]:
-    if isinstance(raw, str):
-        raw = json.loads(raw)
     if isinstance(raw, Mapping):
         return [key for key, count in raw.items() if count is not None]
-    if isinstance(raw, list) and all(isinstance(pair, (list, tuple)) and pair for pair in raw):
-        return [pair[0] for pair in raw]
-    raise ValueError(f"the raw answers must be a mapping or pairs, got {raw!r}")
+    if isinstance(raw, list):
+        return [item if isinstance(item, str) else item[0] for item in raw]
+    raise ValueError(f"the raw answers must be a mapping or a list, got {raw!r}")

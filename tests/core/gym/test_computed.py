@@ -196,19 +196,27 @@ def test_a_biography_with_more_names_than_values_is_left_out():
     assert compute("biography_table", biography(column_header=["a", "b"], content=["1"])) == []
 
 
-@pytest.mark.parametrize("form", ["mapping", "pairs", "json"])
+COUNTS = {"tea": 12, "a walk": 40}
+SURVEYS = {
+    "mapping": {"raw": COUNTS},
+    "pairs": {"raw": list(COUNTS.items())},
+    "texts": {"raw": list(COUNTS)},
+    "raw JSON": {"raw": json.dumps(COUNTS)},
+    "JSON": json.dumps({"raw": COUNTS}),
+    "struct of all keys": {"raw": {"ale": None, **COUNTS}},
+}
+
+
+@pytest.mark.parametrize("form", SURVEYS)
 def test_survey_answers_keep_the_order_of_the_source(form):
-    counts = {"tea": 12, "a walk": 40}
-    raw = {"mapping": counts, "pairs": list(counts.items()), "json": json.dumps(counts)}[form]
-    row = {"question": {"normalized": "name a habit"}, "answers": {"raw": raw}}
+    row = {"question": {"normalized": "name a habit"}, "answers": SURVEYS[form]}
     rows = compute("survey_answers", row)
-    assert columns(rows, "normalized_question", "answer_texts") == [
-        ("name a habit", ["tea", "a walk"])
-    ]
+    expected = ("name a habit", ["tea", "a walk"])
+    assert columns(rows, "normalized_question", "answer_texts") == [expected]
 
 
 def test_survey_answers_of_another_form_are_refused():
-    with pytest.raises(ValueError, match="must be a mapping or pairs"):
+    with pytest.raises(ValueError, match="must be a mapping or a list"):
         compute("survey_answers", {"question": {"normalized": "q"}, "answers": {"raw": 3}})
 
 
