@@ -1,12 +1,19 @@
 """The hub as a source: rows of public data-set repositories, at the revisions of `hub_table`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dpf_core.errors import GymError
 from dpf_core.gym.hub_files import Files, data_files, load_split
-from dpf_core.gym.hub_repository import FolderRepository, HubRepository, Repository, explained
+from dpf_core.gym.hub_repository import (
+    FolderRepository,
+    HubRepository,
+    Repository,
+    UnreachableError,
+    explained,
+)
 from dpf_core.gym.hub_table import HubEntry, hub_table
 from dpf_core.gym.spec import TaskSpec
 from dpf_core.naming import nearest
@@ -32,6 +39,7 @@ class HubSource:
         self.directory = directory
         self.table = hub_table() if table is None else table
         self._opened: dict[Key, tuple[Repository, Files]] = {}
+        self._cache_only = False
 
     def files(self, spec: TaskSpec) -> dict[str, Path]:
         """Return the task's data files by repository, commit and path; download what is missing.
@@ -40,7 +48,7 @@ class HubSource:
             GymError: The source is not on the hub, or its files cannot be had.
         """
         entry = self._entry(spec)
-        with explained(_what(spec, entry)):
+        with self._asking(spec, entry):
             repository = self._open(spec, entry)[0]
             by_split = [self._paths(spec, split) for split in spec.splits]
             folders = [(repository.fetch(paths), paths) for paths in by_split]
@@ -61,7 +69,7 @@ class HubSource:
             GymError: The split, a column or a file is missing, or a file is damaged.
         """
         entry, where = self._entry(spec), f"task {spec.name!r}, split {split!r}"
-        with explained(_what(spec, entry)):
+        with self._asking(spec, entry):
             repository = self._open(spec, entry)[0]
             paths = self._paths(spec, split)
             dataset = load_split(repository, entry.splits.get(split, split), paths, where)
@@ -82,6 +90,19 @@ class HubSource:
             )
         return entry
 
+    @contextmanager
+    def _asking(self, spec: TaskSpec, entry: HubEntry) -> Iterator[None]:
+        """Explain failures; after one for want of a connection, ask nothing but the cache.
+
+        The client tries again for half a minute before it gives up, which would add up over tasks.
+        """
+        try:
+            with explained(f"task {spec.name!r}: {entry.hub_id} at {entry.revision}"):
+                yield
+        except UnreachableError:
+            self._cache_only = True
+            raise
+
     def _open(self, spec: TaskSpec, entry: HubEntry) -> tuple[Repository, Files]:
         key = (spec.source_id, spec.source_config)
         if key not in self._opened:
@@ -91,7 +112,7 @@ class HubSource:
 
     def _repository(self, entry: HubEntry) -> Repository:
         if self.directory is None:
-            return HubRepository(entry.hub_id, entry.revision)
+            return HubRepository(entry.hub_id, entry.revision, cache_only=self._cache_only)
         folder = self.directory / entry.hub_id
         if not folder.is_dir():
             raise GymError(
@@ -113,10 +134,6 @@ class HubSource:
                 "`partial-` is cut short and never used."
             )
         return files[theirs]
-
-
-def _what(spec: TaskSpec, entry: HubEntry) -> str:
-    return f"task {spec.name!r}: {entry.hub_id} at {entry.revision}"
 
 
 def _labelled(row: Mapping[str, Any], entry: HubEntry, where: str) -> dict[str, str]:

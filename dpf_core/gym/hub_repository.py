@@ -54,13 +54,22 @@ class FolderRepository:
 
 
 class HubRepository:
-    """A repository on the hub, or in the hub's cache where there is no network."""
+    """A repository on the hub, or in the hub's cache where there is no network.
 
-    def __init__(self, hub_id: str, revision: str) -> None:
+    Args:
+        hub_id: The repository, `namespace/name`.
+        revision: A commit, a branch or a tag.
+        cache_only: Whether the hub is not asked at all.
+    """
+
+    def __init__(self, hub_id: str, revision: str, *, cache_only: bool = False) -> None:
         from huggingface_hub import HfApi
 
         self.hub_id = hub_id
-        self.revision = HfApi().resolve_revision(hub_id, repo_type="dataset", revision=revision)
+        self.cache_only = cache_only
+        self.revision = HfApi().resolve_revision(
+            hub_id, repo_type="dataset", revision=revision, local_files_only=cache_only
+        )
         self.name = f"{hub_id}@{self.revision.resolved}"
         self._fetched: dict[tuple[str, ...], Path] = {}
 
@@ -84,6 +93,7 @@ class HubRepository:
                 revision=self.revision,
                 allow_patterns=[glob.escape(path) for path in paths],
                 max_workers=_DOWNLOADS,
+                local_files_only=self.cache_only,
                 tqdm_class=_progress_bar(self.hub_id),
             )
             self._fetched[key] = Path(folder)
@@ -99,6 +109,10 @@ def _progress_bar(name: str) -> Any:
             super().__init__(*args, **kwargs | {"desc": f"{name}: {kwargs.get('desc') or ''}"})
 
     return Bar
+
+
+class UnreachableError(GymError):
+    """There is no connection to the hub, and the cache does not have what is asked for."""
 
 
 @contextmanager
@@ -128,15 +142,16 @@ def explained(what: str) -> Iterator[None]:
             f"{what} must be a revision that exists, got none of that name. Correct its line in "
             f"crossfit/hub.tsv, {mirror}"
         ) from error
-    except _unreachable() as error:
+    except _failures() as error:
         reason = str(error).split("\n", maxsplit=1)[0].rstrip(".")
-        raise GymError(
+        kind = UnreachableError if _without_connection(error) else GymError
+        raise kind(
             f"{what} must be reachable or whole in the hub's cache, got: {reason}. Run again with "
             f"a network (a broken download is resumed) and without HF_HUB_OFFLINE, {mirror}"
         ) from error
 
 
-def _unreachable() -> tuple[type[Exception], ...]:
+def _failures() -> tuple[type[Exception], ...]:
     import httpx2
     from huggingface_hub import errors
 
@@ -147,3 +162,11 @@ def _unreachable() -> tuple[type[Exception], ...]:
         errors.HfHubHTTPError,
         httpx2.HTTPError,
     )
+
+
+def _without_connection(error: BaseException | None) -> bool:
+    import httpx2
+
+    while error is not None and not isinstance(error, httpx2.TransportError):
+        error = error.__cause__
+    return error is not None

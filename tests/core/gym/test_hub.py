@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -250,3 +251,18 @@ def test_a_cache_of_another_revision_is_not_taken_for_the_one_asked_for(read):
 def test_an_id_or_revision_that_the_hub_lacks_is_named(read, entry, message):
     with serve({("org/reviews", "main"): STATED}) as hub:
         assert message in read(hub.endpoint, **entry)
+
+
+def test_after_one_failed_connection_only_the_cache_is_asked(make_spec, monkeypatch):
+    asked = []
+
+    def unreachable(hub_id, revision, *, cache_only):
+        asked.append(cache_only)
+        raise httpx2.ConnectError("no route")
+
+    monkeypatch.setattr("dpf_core.gym.hub.HubRepository", unreachable)
+    source = HubSource(table=hub_table())
+    for _ in range(2):
+        with pytest.raises(GymError, match="hub's cache, got: no route. Run again with a network"):
+            source.files(make_spec())
+    assert asked == [False, True]
