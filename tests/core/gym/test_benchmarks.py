@@ -2,6 +2,7 @@ import pytest
 
 from dpf_core.gym.catalogue import load_benchmarks, load_catalogue, select_tasks
 from dpf_core.gym.fields import CLEANINGS
+from dpf_core.gym.hub_table import hub_table
 from dpf_core.gym.official import official_tasks
 from dpf_core.gym.rows import task_rows
 from dpf_core.gym.sources import MirrorSource
@@ -51,6 +52,11 @@ def test_benchmarks_are_built_by_name_and_no_part_of_all():
     assert load_benchmarks("mirror").keys() == {"mmlu", "multirc-answers"}
     assert not load_benchmarks("mirror").keys() & {*load_catalogue("mirror"), *official_tasks()}
     assert load_benchmarks("starter") == {}
+
+
+def test_the_hub_has_the_sources_of_the_benchmarks():
+    wanted = {(spec.source_id, spec.source_config) for spec in load_benchmarks("hub").values()}
+    assert wanted - hub_table().keys() == set()
 
 
 def test_letters_lose_their_brackets_and_other_texts_keep_theirs():
