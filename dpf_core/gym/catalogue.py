@@ -14,9 +14,11 @@ from dpf_core.naming import nearest
 ALL = "all"
 _FETCHES = 4
 """Tasks whose files are looked for at a time; the hub downloads them in doing so."""
-_CROSSFIT = tuple(
-    f"crossfit/{group}.yaml"
-    for group in ("classification", "question_answering", "conditional_generation", "other")
+_CROSSFIT = (
+    "crossfit/classification.yaml",
+    "crossfit/question_answering.yaml",
+    "crossfit/conditional_generation.yaml",
+    "crossfit/other.yaml",
 )
 _SPEC_FILES = {"starter": ("starter.yaml",), "mirror": _CROSSFIT, "hub": _CROSSFIT}
 _BENCHMARKS = ("benchmarks.yaml",)

@@ -34,6 +34,7 @@ class Interpreter:
         where = f"task {spec.name!r}"
         self._spec = spec
         self._template = Template.parse(spec.input, where=where)
+        self._has_mark = OPTIONS_MARK in self._template.columns
         self._answer = Field.parse(spec.answer, where=where)
         self._options = [Field.parse(field, where=where) for field in spec.options]
         self._letters = (
@@ -70,7 +71,7 @@ class Interpreter:
             return self._answered(text, row, (), string.ascii_uppercase)
         options, letters = self._read_options(row)
         written = letter_options(options, letters, spec.option_style)
-        if OPTIONS_MARK in self._template.columns:
+        if self._has_mark:
             marked = {**row, OPTIONS_MARK: written}
             text = cleaned(self._template.fill(marked), spec.clean)
         else:

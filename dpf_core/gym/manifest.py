@@ -4,7 +4,7 @@ The manifest has no absolute path and no time: equal inputs give equal bytes.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from dpf_core.errors import GymError
@@ -66,7 +66,7 @@ class TaskRecord:
     kind: str
     category: str
     labels: tuple[str, ...] | None
-    """Labels in the order of the specification; None for multiple choice."""
+    """Labels in the order of the specification; None for other kinds."""
     label_texts: dict[str, str]
     """The words by which a label is described; a label that is absent describes itself."""
     metric: str
@@ -78,6 +78,10 @@ class TaskRecord:
     status: str
     """`verified`, `unverified` or `no official files`."""
     official: OfficialCount | None
+    reason: str = ""
+    """For `unverified`, which files differ from CrossFit's."""
+    known: str = ""
+    """What the specification says of oddities, and of what is gone or changed at the source."""
     rows: RowCounts
     dropped: dict[str, int]
     """Rows of the source that no reader sees, counted by reason."""
@@ -92,6 +96,8 @@ class Manifest:
 
     source: str
     tasks: tuple[TaskRecord, ...]
+    not_built: dict[str, str] = field(default_factory=dict)
+    """The reason for each task that was wanted and could not be built."""
     format: str = FORMAT
     seeds: tuple[int, ...] = field(default=SEEDS)
 
@@ -113,11 +119,17 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as JSON values."""
         value = asdict(self)
-        for task in value["tasks"]:
-            for file in task["files"].values():
-                if not file["unreadable_lines"]:
-                    del file["unreadable_lines"]
+        value["tasks"] = [record_to_json(record) for record in self.tasks]
         return value
+
+
+def record_to_json(record: TaskRecord) -> dict[str, Any]:
+    """Return one task of the manifest as JSON values."""
+    value = asdict(record)
+    for file in value["files"].values():
+        if not file["unreadable_lines"]:
+            del file["unreadable_lines"]
+    return value
 
 
 def manifest_from_json(value: Any, where: str) -> Manifest:
@@ -171,12 +183,13 @@ def _file(value: Any, where: str) -> FileRecord:
 
 def _record(kind: type[T], value: Any, where: str) -> T:
     entry = _as_mapping(value, where)
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    if entry.keys() != known:
-        wrong = ", ".join(sorted(map(str, entry.keys() ^ known)))
+    items = fields(kind)  # type: ignore[arg-type]
+    known = {item.name for item in items}
+    later = {i.name for i in items if not (i.default is i.default_factory is MISSING)}
+    if wrong := (entry.keys() - known) | (known - later - entry.keys()):
         raise GymError(
             f"{where}: {kind.__name__} must have the keys {', '.join(sorted(known))}, got a "
-            f"difference in {wrong}. Build the gym again."
+            f"difference in {', '.join(sorted(map(str, wrong)))}. Build the gym again."
         )
     return kind(**entry)
 

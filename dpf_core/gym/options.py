@@ -11,8 +11,12 @@ from itertools import islice
 OPTION_STYLE = " ({letter}) {text}"
 """CrossFit's usual spelling of one option."""
 
-_SPELLINGS = (" ({}) ", "({})")
-_LETTERS = (string.ascii_uppercase, "123456789")
+_MARKS = tuple(
+    [spelling.format(letter) for letter in letters]
+    for spelling in (" ({}) ", "({})")
+    for letters in (string.ascii_uppercase, "123456789")
+)
+"""The marks that options can have, the usual ones first."""
 _END = " [SEP] "
 
 
@@ -56,11 +60,9 @@ def parse_options(text: str) -> tuple[str, tuple[str, ...]]:
         >>> parse_options("Who?(A)he(B)she [SEP] She did.")
         ('Who? [SEP] She did.', ('he', 'she'))
     """
-    for spelling in _SPELLINGS:
-        for letters in _LETTERS:
-            marks = [spelling.format(letter) for letter in letters]
-            if (start := _last_start(text, marks)) >= 0:
-                return _cut(text, start, marks)
+    for marks in _MARKS:
+        if (start := _last_start(text, marks)) >= 0:
+            return _cut(text, start, marks)
     raise ValueError(
         f"the input must have lettered options such as ' (A) yes (B) no', got {text[-80:]!r}"
     )

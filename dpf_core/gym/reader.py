@@ -7,6 +7,7 @@ from dpf_core.files import read_json
 from dpf_core.gym.manifest import MANIFEST_FILE, Manifest, TaskRecord, manifest_from_json
 from dpf_core.gym.official import few_shot_file, full_train_file
 from dpf_core.gym.options import parse_options
+from dpf_core.gym.terms import TEXT
 from dpf_core.gym.tsv import Row, read_rows
 
 __all__ = [
@@ -80,4 +81,6 @@ def read_split(
     """
     path = split_path(directory, record, split, seed)
     skip_lines = frozenset(record.files[path.name].unreadable_lines)
-    return read_rows(path, task=record.name, skip_lines=skip_lines)
+    return read_rows(
+        path, task=record.name, skip_lines=skip_lines, further_answers=record.kind == TEXT
+    )

@@ -9,10 +9,13 @@ from dpf_core.errors import GymError
 from dpf_core.gym.computed import COMPUTED
 from dpf_core.gym.interpreter import Interpreter, Pair
 from dpf_core.gym.options import parse_options
-from dpf_core.gym.sampling import Row, carve
+from dpf_core.gym.sampling import carved, held_out_part
 from dpf_core.gym.sources import Source
 from dpf_core.gym.task_spec import TaskSpec
 from dpf_core.naming import nearest
+
+Row = tuple[str, str]
+"""An input and its output."""
 
 _SEPARATORS = {"\t": "a tab", "\n": "a line feed", "\r": "a carriage return", "\0": "a NUL"}
 
@@ -28,31 +31,25 @@ class TaskRows:
 
 
 def task_rows(source: Source, spec: TaskSpec) -> TaskRows:
-    """Return the train and test rows of a task.
+    """Return all train and test rows of a task in memory; builds stream them instead.
 
     Raises:
-        GymError: The source lacks a split or column, a row breaks the specification, a split is
-            empty, or a label does not occur in train.
+        GymError: The source lacks a split or column, or a row breaks the specification.
     """
     dropped = Counter(source.dropped(spec))
-    train = list(_pairs(source, spec, spec.train_split, dropped))
+    train = _rows(source, spec, spec.train_split, dropped)
     if spec.test_split is None:
-        train, test = carve(train)
-    else:
-        test = list(_pairs(source, spec, spec.test_split, dropped))
-    for split, rows in (("train", train), ("test", test)):
-        if not rows:
-            raise GymError(
-                f"task {spec.name!r}: the {split} split must have at least one row, got none. "
-                "Add rows, or leave the task out."
-            )
-    _check_label_cover(spec, train)
+        train_rows, test_rows = carved(len(train), spec.carve)
+        test = [train[row] for row in test_rows]
+        return TaskRows([train[row] for row in train_rows], test, dict(dropped))
+    test = _rows(source, spec, spec.test_split, dropped)
+    if spec.test_fraction is not None:
+        test = [test[row] for row in held_out_part(len(test), spec.test_fraction)]
     return TaskRows(train, test, dict(dropped))
 
 
-def _pairs(source: Source, spec: TaskSpec, split: str, dropped: Counter[str]) -> Iterator[Row]:
-    for pair in read_pairs(source, spec, split, dropped):
-        yield pair.input, pair.output
+def _rows(source: Source, spec: TaskSpec, split: str, dropped: Counter[str]) -> list[Row]:
+    return [(pair.input, pair.output) for pair in read_pairs(source, spec, split, dropped)]
 
 
 def read_pairs(source: Source, spec: TaskSpec, split: str, dropped: Counter[str]) -> Iterator[Pair]:
@@ -109,7 +106,7 @@ def _computed(
         raise _row_error(error, {}, f"{where}, row {counts['in']}") from error
     lost = counts["in"] - counts["out"]
     if lost > 0:
-        dropped[f"left out by {spec.compute}, or gathered into another row"] += lost
+        dropped[f"left out or gathered by {spec.compute}"] += lost
 
 
 def _counted(
@@ -151,13 +148,4 @@ def _check_options(pair: Pair, where: str) -> None:
             f"{where}: options must not hold the mark of another option such as ' (B) ', got "
             f"{pair.input[-80:]!r}, from which {pair.answers[0]!r} cannot be read back. Reword the "
             "option."
-        )
-
-
-def _check_label_cover(spec: TaskSpec, train: list[Row]) -> None:
-    present = {output for _, output in train}
-    if missing := [label for label in spec.labels if label not in present]:
-        raise GymError(
-            f"task {spec.name!r}, split 'train': every label must occur, got no row of "
-            f"{', '.join(map(repr, missing))} in {len(train)} rows. Add rows, or remove the label."
         )

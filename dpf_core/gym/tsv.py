@@ -1,10 +1,16 @@
-"""CrossFit's file format: lines `input<TAB>output<LF>`, UTF-8, nothing escaped, no header."""
+"""CrossFit's file format: lines `input<TAB>output<LF>`, UTF-8, nothing escaped, no header.
 
-from collections.abc import Collection, Iterable
+Lines of free-text tasks may hold further accepted answers after the output, each after a tab.
+"""
+
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpf_core.errors import GymError
+
+BREAKS = "\t\n"
+"""The characters that a text cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +20,33 @@ class Row:
     input: str
     output: str
     line: int
+    further: tuple[str, ...] = ()
+    """Accepted answers besides the output."""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """All accepted answers, the output first."""
+        return (self.output, *self.further)
 
 
-def read_rows(path: Path, *, task: str, skip_lines: Collection[int] = ()) -> list[Row]:
-    """Return all rows of a file.
+def read_rows(
+    path: Path, *, task: str, skip_lines: Collection[int] = (), further_answers: bool = False
+) -> list[Row]:
+    """Return all rows of a file; see `iter_rows`."""
+    rows = iter_rows(path, task=task, skip_lines=skip_lines, further_answers=further_answers)
+    return list(rows)
+
+
+def iter_rows(
+    path: Path, *, task: str, skip_lines: Collection[int] = (), further_answers: bool = False
+) -> Iterator[Row]:
+    """Yield the rows of a file, one line in memory at a time.
 
     Args:
         path: The file.
         task: The task's name, for messages.
         skip_lines: Lines that the manifest lists as unreadable.
+        further_answers: Whether lines may have more than two columns, as those of free text.
 
     Raises:
         GymError: The file cannot be read, a line is not UTF-8 or has not two columns, or the last
@@ -30,50 +54,24 @@ def read_rows(path: Path, *, task: str, skip_lines: Collection[int] = ()) -> lis
     """
     where = f"task {task!r}, file {path.name}"
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if number not in skip_lines:
+                    yield _parse(line, number, where, further_answers)
     except OSError as error:
         raise GymError(
             f"{where}: the file must be readable, got {error.strerror} ({path}). Build the gym "
             "again."
         ) from error
-    *lines, rest = data.split(b"\n")
-    if rest:
+
+
+def _parse(line: bytes, number: int, where: str, further_answers: bool) -> Row:
+    if not line.endswith(b"\n"):
         raise GymError(
-            f"{where}, line {len(lines) + 1}: every line must end with a line feed, got the end of "
+            f"{where}, line {number}: every line must end with a line feed, got the end of "
             "the file. Add it if the row is whole; otherwise restore the file, which was cut short."
         )
-    return [
-        _parse(line, number, where)
-        for number, line in enumerate(lines, start=1)
-        if number not in skip_lines
-    ]
-
-
-def encode_rows(rows: Iterable[tuple[str, str]], where: str) -> tuple[bytes, list[int]]:
-    """Return the bytes of a file, and the numbers of the lines that `read_rows` cannot read.
-
-    Raises:
-        GymError: A text cannot be written as UTF-8.
-    """
-    chunks: list[str] = []
-    unreadable: list[int] = []
-    line = 1
-    for number, (text, output) in enumerate(rows, start=1):
-        chunks.append(f"{text}\t{output}\n")
-        if not is_readable((text, output)):
-            unreadable += range(line, line + chunks[-1].count("\n"))
-        line += chunks[-1].count("\n")
-        if not (text.isascii() and output.isascii()):
-            _check_unicode(chunks[-1], f"{where}, row {number}")
-    return "".join(chunks).encode(), unreadable
-
-
-def is_readable(row: tuple[str, str]) -> bool:
-    """Return whether the row survives writing and reading: no tab or line feed in a text."""
-    return not any(mark in text for text in row for mark in "\t\n")
-
-
-def _parse(line: bytes, number: int, where: str) -> Row:
+    line = line[:-1]
     try:
         columns = line.decode().split("\t")
     except UnicodeDecodeError as error:
@@ -81,20 +79,10 @@ def _parse(line: bytes, number: int, where: str) -> Row:
             f"{where}, line {number}: text must be UTF-8, got {line[:80]!r}. Save the file as "
             "UTF-8."
         ) from error
-    if len(columns) != 2:
+    if len(columns) < 2 or (len(columns) > 2 and not further_answers):
         raise GymError(
             f"{where}, line {number}: a row must be input<TAB>output, got {len(columns)} column"
             f"{'s' if len(columns) > 1 else ''} in {line[:80].decode(errors='replace')!r}. "
             "Correct the line."
         )
-    return Row(columns[0], columns[1], number)
-
-
-def _check_unicode(text: str, where: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise GymError(
-            f"{where}: text must be valid Unicode, got {text[:80]!r} ({error.reason}). "
-            "Correct or remove the row."
-        ) from error
+    return Row(columns[0], columns[1], number, tuple(columns[2:]))

@@ -1,4 +1,6 @@
 import os
+import shutil
+import tracemalloc
 
 import pytest
 
@@ -7,6 +9,7 @@ from dpf_core.files import sha256_file
 from dpf_core.gym.build import build_gym
 from dpf_core.gym.reader import load_manifest, read_split, split_path
 from dpf_core.gym.sources import MirrorSource
+from dpf_core.gym.task_build import BYTES_PER_ROW, FIXED_BYTES, build_task
 
 
 @pytest.fixture
@@ -128,3 +131,85 @@ def test_official_rows_with_line_ends_keep_their_bytes_and_are_counted(
     rows = read_split(tmp_path / "gym", record, "train", 13)
     assert len(rows) == record.rows.train["13"] == 16
     assert b"a\nb" in split_path(tmp_path / "gym", record, "train", 13).read_bytes()
+
+
+def test_a_task_that_cannot_be_built_may_be_left_out_with_its_reason(build, make_spec, tmp_path):
+    specs = make_spec("a"), make_spec("b", answer="klass")
+    seen = []
+    manifest = build(*specs, keep_going=True, watch=seen.append)
+    assert [task.name for task in manifest.tasks] == ["a"]
+    assert "must have the column 'klass'" in manifest.not_built["b"]
+    assert load_manifest(tmp_path / "gym") == manifest
+    assert not (tmp_path / "gym" / "b").exists()
+    assert [(done.how, done.done, done.total) for done in seen] == [
+        ("built", 1, 2),
+        ("not built", 2, 2),
+    ]
+
+
+def test_a_users_own_task_is_never_left_out(build, incoming):
+    (incoming / "mood" / "train.tsv").write_text("a\tangry\n")
+    with pytest.raises(GymError, match="task 'mood'"):
+        build(incoming=incoming, keep_going=True)
+
+
+def test_a_gym_of_which_no_task_can_be_built_is_refused(build, make_spec):
+    with pytest.raises(GymError, match=r"none of 1 built; the first one, b: task 'b'.* 'klass'"):
+        build(make_spec("b", answer="klass"), keep_going=True)
+
+
+def test_a_label_that_train_lacks_is_refused(build, make_spec):
+    with pytest.raises(GymError, match="every label must occur, got no row of 'mixed' in 10 rows"):
+        build(make_spec(labels=["bad", "good", "mixed"]))
+
+
+def test_an_empty_split_is_refused(build, put):
+    put("validation", {"text": [], "label": []})
+    with pytest.raises(GymError, match="split 'validation': there must be at least one row"):
+        build()
+
+
+def test_a_carved_task_keeps_its_shuffled_rows(build, make_spec, tmp_path):
+    record = build(make_spec(splits={"train": "train"})).task("reviews")
+    assert (record.rows.full_train, record.rows.test) == (8, 2)
+    assert sorted(path.name for path in (tmp_path / "gym" / "reviews").iterdir()) == sorted(
+        record.files
+    )
+
+
+def test_a_part_of_the_held_out_rows_can_be_kept(build, make_spec, tmp_path):
+    record = build(make_spec(test_fraction=0.5)).task("reviews")
+    assert (record.rows.full_train, record.rows.test) == (10, 2)
+
+
+def test_memory_stays_bounded_for_many_rows(make_spec, tmp_path):
+    spec = make_spec(source={"id": "long"})
+    source = ManyRows(num_rows=8_000)
+    build_task(source, spec, tmp_path)  # loads modules
+    shutil.rmtree(tmp_path / spec.name)
+    tracemalloc.start()
+    build_task(source, spec, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < BYTES_PER_ROW * source.num_rows + FIXED_BYTES < 24_000_000  # of text
+
+
+class ManyRows:
+    """A source that makes up its rows."""
+
+    name = "mirror"
+
+    def __init__(self, num_rows):
+        self.num_rows = num_rows
+
+    def rows(self, spec, split):
+        count = self.num_rows if split == "train" else 10
+        return (
+            {"text": f"{number} {'word ' * 600}", "label": number % 2} for number in range(count)
+        )
+
+    def files(self, spec):
+        return {}
+
+    def dropped(self, spec):
+        return {}

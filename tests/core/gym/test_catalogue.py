@@ -8,14 +8,14 @@ from dpf_core.gym.sources import MirrorSource
 @pytest.fixture
 def sparse(tmp_path, put):
     """A mirror that has TREC alone."""
-    put("train", {"text": ["a"], "label-coarse": [0]}, "trec/default")
+    put("train", {"text": ["a"], "label-coarse": [0], "label-fine": [0]}, "trec/default")
     return MirrorSource(tmp_path / "mirror")
 
 
 def test_all_takes_what_the_mirror_has_and_says_why_the_rest_is_missing(sparse):
     selection = select_tasks(sparse, ["all"])
-    assert [spec.name for spec in selection.specs] == ["trec"]
-    assert len(selection.missing) == len(load_catalogue("mirror")) - 1
+    assert [spec.name for spec in selection.specs] == ["trec", "trec-finegrained"]
+    assert len(selection.missing) == len(load_catalogue("mirror")) - 2
     assert selection.missing["emotion"] == (
         "mirror lacks emotion/default/train.parquet, emotion/default/validation.parquet"
     )

@@ -1,7 +1,7 @@
 import pytest
 
 from dpf_core.errors import GymError
-from dpf_core.gym.tsv import Row, encode_rows, read_rows
+from dpf_core.gym.tsv import Row, iter_rows, read_rows
 
 
 @pytest.fixture
@@ -15,9 +15,20 @@ def read(tmp_path):
 
 def test_rows_come_back_with_their_line_numbers(read):
     pairs = [("first\u2028line é", "a"), ("", "b"), ("cr\rinside", "c")]
-    data, unreadable = encode_rows(pairs, "task 't'")
+    data = "".join(f"{text}\t{output}\n" for text, output in pairs).encode()
     assert read(data) == [Row(*pair, line) for line, pair in enumerate(pairs, start=1)]
-    assert unreadable == []
+
+
+def test_further_accepted_answers_are_read_where_they_are_allowed(tmp_path):
+    (tmp_path / "t.tsv").write_bytes(b"q\ta\tb\tc\nq\ta\n")
+    one, two = read_rows(tmp_path / "t.tsv", task="t", further_answers=True)
+    assert (one.output, one.answers, two.answers) == ("a", ("a", "b", "c"), ("a",))
+
+
+def test_lines_may_be_skipped_and_are_still_counted(tmp_path):
+    (tmp_path / "t.tsv").write_bytes(b"one\ta\ntwo\nlines\ta\nthree\tb\n")
+    rows = iter_rows(tmp_path / "t.tsv", task="t", skip_lines={2, 3})
+    assert list(rows) == [Row("one", "a", 1), Row("three", "b", 4)]
 
 
 @pytest.mark.parametrize(
@@ -40,17 +51,3 @@ def test_a_malformed_line_is_refused_with_its_number(read, data, message):
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(GymError, match=r"task 't', file gone\.tsv: the file must be readable"):
         read_rows(tmp_path / "gone.tsv", task="t")
-
-
-def test_rows_with_unescaped_separators_are_listed_and_can_be_skipped(tmp_path):
-    pairs = [("one", "a"), ("two\nlines", "a"), ("tab\tinside", "b"), ("three", "b")]
-    data, unreadable = encode_rows(pairs, "task 't'")
-    assert unreadable == [2, 3, 4]
-    (tmp_path / "t.tsv").write_bytes(data)
-    rows = read_rows(tmp_path / "t.tsv", task="t", skip_lines=unreadable)
-    assert rows == [Row("one", "a", 1), Row("three", "b", 5)]
-
-
-def test_text_that_is_no_unicode_is_refused():
-    with pytest.raises(GymError, match="task 't', row 1: text must be valid Unicode"):
-        encode_rows([("\ud800", "a")], "task 't'")

@@ -31,7 +31,7 @@ def test_tasks_without_official_files_do_not_count_as_verified(make_spec, mirror
 def test_an_official_task_with_other_bytes_is_unverified(make_spec, mirror, tmp_path):
     spec = make_spec("mc_taco", official=True, shots=None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dpf_core.gym.build.sample_few_shot", lambda rows, **_: (rows, rows))
+        patch.setattr("dpf_core.gym.task_build.few_shot", lambda *_, **__: ([0], [0]))
         build_gym(MirrorSource(mirror), [spec], tmp_path / "gym")
     results = verify_gym(tmp_path / "gym")
     assert (results[0].status, len(results[0].differing)) == ("unverified", 15)
