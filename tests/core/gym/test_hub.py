@@ -263,6 +263,6 @@ def test_after_one_failed_connection_only_the_cache_is_asked(make_spec, monkeypa
     monkeypatch.setattr("dpf_core.gym.hub.HubRepository", unreachable)
     source = HubSource(table=hub_table())
     for _ in range(2):
-        with pytest.raises(GymError, match="hub's cache, got: no route. Run again with a network"):
+        with pytest.raises(GymError, match=r"cache, got: no route\. Run again with a network"):
             source.files(make_spec())
     assert asked == [False, True]
