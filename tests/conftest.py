@@ -12,6 +12,9 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("strict", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile(
+    "fuzz", parent=hypothesis.settings.get_profile("strict"), derandomize=False, max_examples=3_000
+)
 hypothesis.settings.load_profile("strict")
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
 

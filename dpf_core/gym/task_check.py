@@ -101,6 +101,10 @@ def check_task(folder: Path, *, limit: int = LISTED) -> TaskCheck:
     for path in files:
         found = _FileCheck(path, spec, limit)
         check.rows[path.stem] = found.count_right_rows()
+        if not found.problems and not check.rows[path.stem]:
+            found.problems.append(
+                Problem(path.name, None, "there must be rows, got none. Add some.")
+            )
         check.problems += found.problems
         wrong[path.name] = found.wrong
         has_rows &= bool(check.rows[path.stem]) and all(p.line for p in found.problems)

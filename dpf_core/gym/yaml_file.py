@@ -10,6 +10,7 @@ import yaml
 from dpf_core.errors import GymError
 
 _MAX_BYTES = 1 << 20
+_MAX_BITS = 63
 Place = tuple[str | int, ...]
 """The way from the top of a file to a value: keys, and positions in lists."""
 
@@ -35,10 +36,13 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
-        except (ValueError, OverflowError, AttributeError, KeyError) as error:
+            value = super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, ValueError) as error:
             # 2020-13-45 looks like a date, and Python has none for it.
             raise _refusal(node, f"{str(node.value)[:80]!r}, which needs quotes") from error
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise _refusal(node, "a number beyond 64 bits")  # too long to be shown in a message
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

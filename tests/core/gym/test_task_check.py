@@ -75,6 +75,11 @@ def test_a_file_that_cannot_be_read_is_reported_once(mood):
     assert "must be a complete parquet file" in problem.message
 
 
+def test_an_empty_file_has_no_rows(mood):
+    (mood / "test.tsv").touch()
+    assert places(check_task(mood)) == [("test.tsv", None)]
+
+
 def test_a_folder_of_tasks_is_checked_task_by_task(incoming):
     (incoming / "empty").mkdir()
     assert [(check.name, check.passed) for check in check_tasks(incoming)] == [

@@ -115,6 +115,8 @@ def test_one_wrong_value_is_one_problem(check, changes, line, message):
         ("name: \x00\n", None),
         ("[" * 3000, None),
         ("shots: " + "9" * 5000, 1),
+        ("shots: 0x" + "f" * 9000, 1),
+        ("kind: text\nshots: !!int\n", 2),
     ],
 )
 def test_what_is_no_plain_mapping_is_one_problem(check, text, line):
