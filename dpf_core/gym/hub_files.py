@@ -103,15 +103,14 @@ def _head(repository: Repository) -> Mapping[str, Any]:
 
 def _stated(repository: Repository, paths: Sequence[str]) -> dict[str, Files]:
     """Return the files of each configuration that the README's `configs` states."""
-    patterns = {
-        item.get("config_name", "default"): _by_split(item.get("data_files"))
-        for item in _head(repository).get("configs") or []
-    }
+    try:
+        patterns = _configs(_head(repository).get("configs") or [])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _unclear(repository, f"an entry that is not of that form ({error})") from error
+    except ValueError as error:
+        raise _unclear(repository, str(error)) from error
     if not any(patterns.values()):
-        raise GymError(
-            f"{repository.name}: {README} must state the data files of its configurations "
-            f"(`configs`), got none. {_CURE}"
-        )
+        raise _unclear(repository, "none")
     return {
         config: {
             split: [path for path in paths if any(fnmatchcase(path, glob) for glob in globs)]
@@ -121,14 +120,41 @@ def _stated(repository: Repository, paths: Sequence[str]) -> dict[str, Files]:
     }
 
 
+def _unclear(repository: Repository, got: str) -> GymError:
+    return GymError(
+        f"{repository.name}: {README} must state the data files of each configuration once "
+        f"(`configs`, with `config_name` and `data_files`), got {got}. {_CURE}"
+    )
+
+
+def _configs(items: Any) -> dict[str, Files]:
+    """Return glob patterns by configuration and split.
+
+    Raises:
+        ValueError: A configuration or a split is stated twice.
+    """
+    patterns: dict[str, Files] = {}
+    for item in items:
+        name = item.get("config_name", "default")
+        if name in patterns:
+            raise ValueError(f"two configurations {name!r}")
+        patterns[name] = _by_split(item.get("data_files"))
+    return patterns
+
+
 def _by_split(files: Any) -> Files:
     """Return glob patterns by split, from each form that `data_files` may have."""
     if isinstance(files, dict):
         return {split: _as_list(globs) for split, globs in files.items()}
     items = _as_list(files)
-    if items and all(isinstance(item, dict) for item in items):
-        return {item["split"]: _as_list(item["path"]) for item in items}
-    return {"train": items} if items else {}
+    if not any(isinstance(item, dict) for item in items):
+        return {"train": items} if items else {}
+    found: Files = {}
+    for item in items:
+        if item["split"] in found:
+            raise ValueError(f"two splits {item['split']!r} of a configuration")
+        found[item["split"]] = _as_list(item["path"])
+    return found
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -52,6 +52,12 @@ EXPORTED = {
     "default/train/0000.parquet": packed(TRAIN),
     "default/validation/0000.parquet": packed(TEST),
 }
+
+
+def head(configs):
+    return {"README.md": f"---\nconfigs:\n{configs}\n---\n".encode()}
+
+
 STATED_ENTRY = {"hub_config": "plain", "splits": {"validation": "dev"}}
 
 
@@ -146,6 +152,10 @@ def test_csv_and_json_lines_are_read_too(clone, make_spec, data, suffix):
         (EXPORTED | {"b/train/0.parquet": b""}, {}, "exactly one configuration, got b, default"),
         ({"README.md": b"# no head\n"}, {}, "README.md must state the data files"),
         ({"README.md": b"---\na: [\n---\n"}, {}, "the head of README.md must be YAML, got"),
+        (head("- data_files: a.csv\n- data_files: b.csv"), {}, "got two configurations 'default'"),
+        (head("- data_files: [{split: a, path: b}, {split: a, path: c}]"), {}, "two splits 'a'"),
+        (head("- data_files: [{split: a}]"), {}, "not of that form ('path')"),
+        (head("- train.csv"), {}, "got an entry that is not of that form"),
         (STATED, {"hub_config": "plain"}, "the split 'validation', got train, dev"),
         ({"default/partial-train/0.parquet": b""}, {}, "'train', got partial-train"),
         (
