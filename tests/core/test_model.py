@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 import torch
 
-from dpf_core.backbone import place_prompt
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.examples import collate
 from dpf_core.model import FrontEnd, embed_texts
+from dpf_core.prompt_placement import place_prompt
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 from tests import tiny

