@@ -1,7 +1,7 @@
 """Building a gym: every task's files in CrossFit's format, and the manifest beside them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ def build_gym(
     *,
     jobs: int = 1,
     incoming: Path | None = None,
-    keep_going: bool = False,
+    missing: Mapping[str, str] | None = None,
     watch: Callable[[TaskDone], None] | None = None,
 ) -> Manifest:
     """Build tasks into a folder and return its manifest.
@@ -60,15 +60,16 @@ def build_gym(
         out_dir: The gym's folder: new, empty, or an earlier gym.
         jobs: Processes that build tasks; 1 builds in this one. The result is the same.
         incoming: A folder with a user's own tasks, which are built too; it may be absent.
-        keep_going: Whether a task of `specs` that cannot be built is left out, with its reason in
-            the manifest, instead of ending the build.
+        missing: The reason for each task that the source lacks, as `Selection.missing`, for the
+            manifest; a task of `specs` that cannot be built then is left out and stands there too.
+            None: it ends the build.
         watch: Called when a task is done.
 
     Raises:
         GymError: A task cannot be built, two tasks have one name, there is no task, or the folder
             cannot be written. An earlier gym is then untouched.
     """
-    work = [_Work(source, spec, keep_going) for spec in specs]
+    work = [_Work(source, spec, missing is not None) for spec in specs]
     if incoming is not None:
         own_source, own_specs = incoming_tasks(incoming)
         work += [_Work(own_source, spec, False) for spec in own_specs]
@@ -76,7 +77,12 @@ def build_gym(
     with replaced_directory(Path(out_dir), marker=MANIFEST_FILE) as fresh:
         build = _Build(work, fresh, EarlierGym.open(out_dir), watch)
         build.run(jobs)
-        manifest = build.manifest(source.name)
+        manifest = Manifest(
+            source=source.name,
+            tasks=build.tasks(),
+            missing=dict(missing or {}),
+            failed=dict(sorted(build.failed.items())),
+        )
         write_json(fresh / MANIFEST_FILE, manifest.to_json())
     write_recipes(out_dir, build.recipes, list(manifest.tasks))
     return manifest
@@ -107,18 +113,19 @@ class _Build:
             Call(item.spec.name, build_task, (item.source, item.spec, self.fresh))
             for item in waiting
         ]
-        with closing(run_calls(calls, jobs)) as results:
+        results = run_calls(calls, jobs)
+        with closing(results):
             for name, outcome, seconds in results:
                 if isinstance(outcome, GymError):
                     self._fail(name, outcome, seconds)
                 else:
                     self._finish(name, outcome, BUILT, seconds)
 
-    def manifest(self, source_name: str) -> Manifest:
-        """Return the manifest of what was built.
+    def tasks(self) -> tuple[TaskRecord, ...]:
+        """Return the records of all tasks by name.
 
         Raises:
-            GymError: Nothing was.
+            GymError: There is none.
         """
         if not self.records:
             name, reason = next(iter(self.failed.items()))
@@ -126,10 +133,7 @@ class _Build:
                 f"a gym must have at least one task, got none of {len(self.work)} built; the first "
                 f"one, {name}: {reason}"
             )
-        records = tuple(self.records[name] for name in sorted(self.records))
-        return Manifest(
-            source=source_name, tasks=records, not_built=dict(sorted(self.failed.items()))
-        )
+        return tuple(self.records[name] for name in sorted(self.records))
 
     def _take(self, item: _Work) -> bool:
         name = item.spec.name

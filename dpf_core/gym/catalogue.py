@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 
 from dpf_core.errors import GymError
@@ -20,7 +20,8 @@ _CROSSFIT = (
     "crossfit/conditional_generation.yaml",
     "crossfit/other.yaml",
 )
-_SPEC_FILES = {"starter": ("starter.yaml",), "mirror": _CROSSFIT, "hub": _CROSSFIT}
+_STARTER = "starter"
+_SPEC_FILES = {_STARTER: ("starter.yaml",), "mirror": _CROSSFIT, "hub": _CROSSFIT}
 _BENCHMARKS = ("benchmarks.yaml",)
 """Tasks of evaluation suites that CrossFit lacks: built by name, no part of `all`."""
 
@@ -30,8 +31,9 @@ class Selection:
     """Tasks to build, and those that `all` leaves out."""
 
     specs: tuple[TaskSpec, ...]
-    missing: dict[str, str]
-    """The reason for each task of the catalogue that the source cannot give."""
+    missing: dict[str, str] | None
+    """The reason for each task of the catalogue that the source cannot give. None if every task is
+    wanted: those named, and all of the starter gym."""
 
 
 def load_catalogue(source_name: str) -> dict[str, TaskSpec]:
@@ -50,15 +52,13 @@ def load_catalogue(source_name: str) -> dict[str, TaskSpec]:
 
 def load_benchmarks(source_name: str) -> dict[str, TaskSpec]:
     """Return the tasks that a source has besides those of its catalogue, for `select_tasks`."""
-    return {} if source_name == "starter" else _load(_BENCHMARKS)
+    return {} if source_name == _STARTER else _load(_BENCHMARKS)
 
 
 def _load(files: Sequence[str]) -> dict[str, TaskSpec]:
-    folder = resources.files("dpf_core.gym").joinpath("specs")
     specs: dict[str, TaskSpec] = {}
     for file in files:
-        with resources.as_file(folder.joinpath(file)) as path:
-            found = load_specs(path)
+        found = _load_file(file)
         if double := specs.keys() & found.keys():
             raise GymError(
                 f"a task must stand in one specification file, got {', '.join(sorted(double))} in "
@@ -66,6 +66,13 @@ def _load(files: Sequence[str]) -> dict[str, TaskSpec]:
             )
         specs |= found
     return dict(sorted(specs.items()))
+
+
+@cache
+def _load_file(file: str) -> dict[str, TaskSpec]:
+    folder = resources.files("dpf_core.gym").joinpath("specs")
+    with resources.as_file(folder.joinpath(file)) as path:
+        return load_specs(path)
 
 
 def select_tasks(source: Source, names: Sequence[str]) -> Selection:
@@ -76,6 +83,8 @@ def select_tasks(source: Source, names: Sequence[str]) -> Selection:
             absent.
     """
     catalogue = load_catalogue(source.name)
+    if tuple(names) == (ALL,) and source.name == _STARTER:
+        return Selection(tuple(catalogue.values()), None)
     if tuple(names) == (ALL,):
         with ThreadPoolExecutor(_FETCHES) as pool:
             reasons = pool.map(partial(missing_reason, source), catalogue.values())
@@ -83,7 +92,7 @@ def select_tasks(source: Source, names: Sequence[str]) -> Selection:
         specs = tuple(spec for name, spec in catalogue.items() if name not in missing)
         return Selection(specs, missing)
     known = catalogue | load_benchmarks(source.name)
-    return Selection(tuple(_named(source, known, name, names) for name in names), {})
+    return Selection(tuple(_named(source, known, name, names) for name in names), None)
 
 
 def _named(

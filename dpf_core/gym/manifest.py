@@ -96,8 +96,10 @@ class Manifest:
 
     source: str
     tasks: tuple[TaskRecord, ...]
-    not_built: dict[str, str] = field(default_factory=dict)
-    """The reason for each task that was wanted and could not be built."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """The reason for each wanted task whose source could not be had."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """The reason for each wanted task whose source could be had, but not built from."""
     format: str = FORMAT
     seeds: tuple[int, ...] = field(default=SEEDS)
 

@@ -1,12 +1,14 @@
 """Build the gym: the chosen source's tasks and a user's own, in CrossFit's format."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 from dpf_core.gym.build import build_gym
 from dpf_core.gym.catalogue import select_tasks
 from dpf_core.gym.config import IngestConfig
 from dpf_core.gym.sources import open_source
+from pipeline.gym_progress import progress
 from pipeline.gym_summary import describe_build
 from pipeline.incoming import ignored_folders
 from pipeline.params import load_section
@@ -22,13 +24,23 @@ def main() -> int:
     folder = Path(config.mirror_dir) if config.mirror_dir else None
     source = open_source(config.source, mirror_dir=folder)
     selection = select_tasks(source, config.tasks)
-    manifest = build_gym(source, selection.specs, GYM, jobs=config.jobs, incoming=INCOMING)
+    with progress(Counter()) as watch:
+        manifest = build_gym(
+            source,
+            selection.specs,
+            GYM,
+            jobs=config.jobs,
+            incoming=INCOMING,
+            missing=selection.missing,
+            watch=watch,
+        )
     waiting = ignored_folders(INCOMING)
-    print("\n".join([describe_build(manifest, selection.missing), *waiting]))
+    print("\n".join([describe_build(manifest), *waiting]))
     report_to_dagster(
         {
             "tasks": len(manifest.tasks),
-            "missing": len(selection.missing),
+            "missing": len(manifest.missing),
+            "failed": len(manifest.failed),
             "waiting": len(waiting),
         }
     )

@@ -37,16 +37,39 @@ def build(tmp_path):
     return build
 
 
-def test_building_prints_tasks_and_what_is_missing(build, capsys):
+def test_building_ends_with_how_much_of_crossfit_is_there(build, capsys):
     assert build() == 0
-    assert capsys.readouterr().out.endswith(f"1 tasks built, {len(KNOWN)} missing\n")
+    *_, counts, crossfit, how = capsys.readouterr().out.splitlines()
+    assert counts == f"1 tasks built, {len(KNOWN)} missing, 0 failed"
+    assert crossfit == "CrossFit: 0/160 verified, 160/160 source missing"
+    assert how.startswith("1 built in ")
 
 
-def test_building_prints_the_manifest_as_json(build, capsys):
+def test_building_again_says_what_was_taken_over(build, capsys):
+    build()
+    build()
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 reused in ")
+    build("--rebuild")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 built in ")
+
+
+def test_building_prints_the_manifest_and_the_coverage_as_json(build, capsys):
     assert build("--json", "--jobs", 2) == 0
     value = json.loads(capsys.readouterr().out)
     assert [task["name"] for task in value["tasks"]] == ["mood"]
     assert "trec" in value["missing"]
+    assert len(value["coverage"]) == 160
+    assert value["built"] == {"built": 1}
+
+
+def test_a_task_that_cannot_be_built_does_not_stop_the_others(build, tmp_path, capsys):
+    folder = tmp_path / "mirror" / "trec" / "default"
+    folder.mkdir(parents=True)
+    (folder / "train.parquet").write_bytes(b"cut short")
+    assert build() == 0
+    out = capsys.readouterr().out
+    assert "\ntrec: failed, task 'trec', split 'train': trec/default/train.parquet must be" in out
+    assert "CrossFit: 0/160 verified, 158/160 source missing, 2/160 failed" in out
 
 
 def test_verifying_ends_with_one_exactly_when_a_file_differs(build, tmp_path, capsys):
@@ -71,6 +94,13 @@ def test_listing_shows_a_line_for_each_known_task(capsys):
         "source", "name", "kind", "category", "metric", "shots", "provenance", "licence"
     ]  # fmt: skip
     assert len(lines) == 1 + len(KNOWN)
+
+
+def test_listing_the_hub_says_what_is_known_of_each_source(capsys):
+    assert dpf("list", "--source", "hub", "--json") == 0
+    tasks = {task["name"]: task for task in json.loads(capsys.readouterr().out)}
+    assert tasks["eli5-eli5"]["status"] == "gone"
+    assert tasks["crawl_domain"]["confirmed"] is False
 
 
 def test_a_number_of_processes_below_one_is_refused(build, capsys):

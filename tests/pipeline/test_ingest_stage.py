@@ -34,7 +34,7 @@ def test_own_tasks_are_in_the_gym_and_missing_ones_are_listed(project, capsys):
     assert [task.name for task in load_manifest(project / "data" / "gym").tasks] == ["mood"]
     output = capsys.readouterr().out
     assert "mood: 9 train and 3 test rows, no official files" in output
-    assert "trec: not built, mirror lacks trec/default/train.parquet" in output
+    assert "trec: missing, mirror lacks trec/default/train.parquet" in output
 
 
 def test_a_half_copied_folder_is_named_and_leaves_the_others_alone(project, capsys):

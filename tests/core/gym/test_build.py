@@ -136,9 +136,10 @@ def test_official_rows_with_line_ends_keep_their_bytes_and_are_counted(
 def test_a_task_that_cannot_be_built_may_be_left_out_with_its_reason(build, make_spec, tmp_path):
     specs = make_spec("a"), make_spec("b", answer="klass")
     seen = []
-    manifest = build(*specs, keep_going=True, watch=seen.append)
+    manifest = build(*specs, missing={"c": "gone"}, watch=seen.append)
     assert [task.name for task in manifest.tasks] == ["a"]
-    assert "must have the column 'klass'" in manifest.not_built["b"]
+    assert "must have the column 'klass'" in manifest.failed["b"]
+    assert manifest.missing == {"c": "gone"}
     assert load_manifest(tmp_path / "gym") == manifest
     assert not (tmp_path / "gym" / "b").exists()
     assert [(done.how, done.done, done.total) for done in seen] == [
@@ -150,12 +151,12 @@ def test_a_task_that_cannot_be_built_may_be_left_out_with_its_reason(build, make
 def test_a_users_own_task_is_never_left_out(build, incoming):
     (incoming / "mood" / "train.tsv").write_text("a\tangry\n")
     with pytest.raises(GymError, match="task 'mood'"):
-        build(incoming=incoming, keep_going=True)
+        build(incoming=incoming, missing={})
 
 
 def test_a_gym_of_which_no_task_can_be_built_is_refused(build, make_spec):
     with pytest.raises(GymError, match=r"none of 1 built; the first one, b: task 'b'.* 'klass'"):
-        build(make_spec("b", answer="klass"), keep_going=True)
+        build(make_spec("b", answer="klass"), missing={})
 
 
 def test_a_label_that_train_lacks_is_refused(build, make_spec):
