@@ -13,6 +13,7 @@ from dpf_core.errors import GymError
 from dpf_core.gym.records import Problem, Record
 from dpf_core.gym.row_files import READERS, read_records
 from dpf_core.gym.spec import TaskSpec, check_keys, spec_from_mapping
+from dpf_core.gym.terms import TEXT
 from dpf_core.gym.yaml_file import load_plain_yaml
 from dpf_core.naming import check_task_name
 
@@ -57,14 +58,14 @@ class IncomingSource:
                 f"task {spec.name!r}, split {split!r}: there must be a file {_choices(split)}, got "
                 f"none ({self.directory / spec.name}). Add it."
             )
-        for record in self.records(path, spec.columns):
+        for record in self.records(path, spec):
             if isinstance(record, Problem):
                 raise GymError(f"task {spec.name!r}, file {record}")
             yield record.columns
 
-    def records(self, path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
-        """Yield the records of one row file."""
-        return read_records(path, columns)
+    def records(self, path: Path, spec: TaskSpec) -> Iterator[Record]:
+        """Yield the records of one row file, with the columns that the specification reads."""
+        return read_records(path, spec.columns, several_answers=spec.kind == TEXT)
 
 
 def incoming_tasks(directory: Path) -> tuple[IncomingSource, list[TaskSpec]]:

@@ -30,7 +30,9 @@ _BUFFER_BYTES = 1 << 20
 _BOM = "\ufeff"
 
 
-def read_records(path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
+def read_records(
+    path: Path, columns: tuple[str, ...], *, several_answers: bool = True
+) -> Iterator[Record]:
     """Yield every record of a file, as a row with the wanted columns or as what is wrong with it.
 
     Args:
@@ -38,9 +40,11 @@ def read_records(path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
         columns: The columns that are wanted. A TSV file has no names: its lines are
             `input<TAB>output`, and further tabs separate further accepted answers, in which case
             the column `output` is a list.
+        several_answers: Whether a line of a TSV file may have further answers.
     """
     try:
-        yield from READERS[path.suffix](path, columns)
+        for record in READERS[path.suffix](path, columns):
+            yield record if several_answers else _with_one_answer(path, record)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         yield Problem(path.name, None, f"the file must be readable, got: {reason}. Copy it again.")
@@ -120,6 +124,20 @@ def _tsv_row(line: bytes, *, is_first: bool) -> dict[str, str | list[str]]:
             f"a row must be input<TAB>output, got 1 column in {shown(text)}. Correct the line."
         )
     return {"input": first, "output": answers if len(answers) > 1 else answers[0]}
+
+
+def _with_one_answer(path: Path, record: Record) -> Record:
+    if isinstance(record, Problem) or path.suffix != ".tsv":
+        return record
+    answers = record.columns["output"]
+    if isinstance(answers, str):
+        return record
+    return Problem(
+        path.name,
+        record.line,
+        f"a row must be input<TAB>output, got {1 + len(answers)} columns, the third of them "
+        f"{shown(answers[1])}. Remove tabs from the texts.",
+    )
 
 
 def _json_object(line: bytes) -> dict[str, Any]:

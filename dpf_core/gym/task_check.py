@@ -141,20 +141,26 @@ def _row_files(folder: Path) -> Iterator[Path]:
     return (folder / name for name in names if (folder / name).is_file())
 
 
+def _records(path: Path, spec: TaskSpec | None) -> Iterator[Record]:
+    """Yield the records of a file as a build does, or without a specification any columns."""
+    if spec is not None:
+        return IncomingSource(path.parent).records(path, spec)
+    return read_records(path, ("input", "output") if path.suffix == ".tsv" else ())
+
+
 class _FileCheck:
     """One file, read to its end; as a source it gives the interpreter what is a row at all."""
 
     name = IncomingSource.name
 
     def __init__(self, path: Path, spec: TaskSpec | None, limit: int) -> None:
-        default = ("input", "output") if path.suffix == ".tsv" else ()
         self.problems: list[Problem] = []
         self.unlisted = 0
         self.wrong: set[int] = set()
         self._path = path
         self._spec = spec
         self._limit = limit
-        self._records = read_records(path, default if spec is None else spec.columns)
+        self._records = _records(path, spec)
         self._line = 0
 
     def count_right_rows(self) -> int:
@@ -204,8 +210,8 @@ class _RightRows(IncomingSource):
         super().__init__(directory)
         self.wrong = wrong
 
-    def records(self, path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
-        for record in super().records(path, columns):
+    def records(self, path: Path, spec: TaskSpec) -> Iterator[Record]:
+        for record in super().records(path, spec):
             if record.line not in self.wrong[path.name]:
                 yield record
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from dpf_core.errors import GymError
@@ -73,6 +75,33 @@ def test_a_file_that_cannot_be_read_is_reported_once(mood):
     (mood / "train.parquet").write_bytes(b"PAR1")
     (problem,) = check_task(mood).problems
     assert "must be a complete parquet file" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"input": "two\\nlines", "output": "sad"}', "got a line feed in 'two\\nlines'"),
+        ('{"input": "a\\ttab", "output": "sad"}', "naming `clean: [one_line]`"),
+        ('{"input": "a", "output": 7}', "or its number from 0, got 7"),
+        ('{"input": 1.5, "output": "sad"}', "column 'input' must hold text, got 1.5"),
+        ('{"input": null, "output": "sad"}', "column 'input' must hold text, got None"),
+        ('{"input": "a"}', "there must be a column 'output', got 'input'"),
+    ],
+)
+def test_a_row_that_no_gym_can_hold_is_listed(mood, row, message):
+    (mood / "train.tsv").unlink()
+    rows = [json.dumps({"input": f"text {n}", "output": n % 2}) for n in range(12)]
+    (mood / "train.jsonl").write_text("\n".join([*rows, row]))
+    (problem,) = check_task(mood).problems
+    assert problem.line == 13
+    assert message in problem.message
+
+
+def test_a_tab_too_many_is_listed_where_there_is_one_answer(mood):
+    with (mood / "train.tsv").open("a") as stream:
+        stream.write("a\tsad\tb\n")
+    (problem,) = check_task(mood).problems
+    assert "got 3 columns, the third of them 'b'. Remove tabs" in problem.message
 
 
 def test_an_empty_file_has_no_rows(mood):

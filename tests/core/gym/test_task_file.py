@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 from dpf_core.errors import GymError
 from dpf_core.gym.fields import CLEANINGS
 from dpf_core.gym.incoming import KEYS, REQUIRED_KEYS, TASK_FILE, task_spec
+from dpf_core.gym.scaffold import WRITERS
+from dpf_core.gym.task_check import check_task
 from dpf_core.gym.task_file import check_task_file, schema, schema_faults
 from dpf_core.gym.terms import KINDS, METRICS, PROVENANCES
 
@@ -127,6 +130,19 @@ def test_what_is_no_plain_mapping_is_one_problem(check, text, line):
 def test_rows_can_be_checked_in_spite_of_a_wrong_description(check):
     assert check(description=3, shoots=2).spec.labels == ("sad", "happy")
     assert check(labels="sad").spec is None
+
+
+def test_the_readmes_task_is_right_as_it_stands(folder):
+    readme = Path("README.md").read_text()
+    text = next(block for block in readme.split("```yaml\n") if block.startswith("name: my_task"))
+    (folder.parent / "my_task").mkdir()
+    (folder.parent / "my_task" / TASK_FILE).write_text(text.split("```")[0])
+    rows = [
+        {"title": "A", "question": f"Why, {n}?", "choices": ["x", "y"], "right": n % 2}
+        for n in range(90)
+    ]
+    WRITERS["jsonl"](folder.parent / "my_task" / "train.jsonl", rows)
+    assert check_task(folder.parent / "my_task").problems == []
 
 
 def test_the_schema_lists_what_the_parser_knows():
