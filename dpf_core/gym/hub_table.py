@@ -11,6 +11,8 @@ EXPORT = "refs/convert/parquet"
 STATUSES = {
     "available": "the data set's own repository holds its rows as data files",
     "script-only": "the repository holds a loading script; rows come from the hub's parquet export",
+    "unchecked": "whether the repository holds data or a script was not seen; rows come from the "
+    "hub's parquet export",
     "copy": "the original cannot be read without its script; rows come from somebody's copy",
     "changed": "rows or columns are known to differ from those that CrossFit used",
     "gated": "terms must be accepted on the hub before anything can be downloaded",
