@@ -120,15 +120,16 @@ def read_task(folder: Path) -> TaskSpec:
         GymError: The folder's name is no task name, `task.yaml` is wrong, or a split has two files.
     """
     name = check_task_name(folder.name, f"the folder {folder}")
-    where = f"task {name!r}"
-    return task_spec(folder, load_plain_yaml(folder / TASK_FILE, where).value)
+    for split in (TRAIN, TEST):
+        row_file(folder, split)
+    return task_spec(folder, load_plain_yaml(folder / TASK_FILE, f"task {name!r}").value)
 
 
 def task_spec(folder: Path, entry: Mapping[str, Any]) -> TaskSpec:
     """Return the specification of the mapping in a folder's `task.yaml`.
 
     Raises:
-        GymError: A key or value is wrong, or a split has two files.
+        GymError: A key or value is wrong.
     """
     where = f"task {folder.name!r}"
     check_keys(f"{where}, {TASK_FILE}", entry, set(KEYS), set(REQUIRED_KEYS))
@@ -140,9 +141,10 @@ def task_spec(folder: Path, entry: Mapping[str, Any]) -> TaskSpec:
     for key in ("category", "description", "licence"):
         if isinstance(entry[key], str) and not entry[key].strip():
             raise GymError(f"{where}: {key} must not be blank, got {entry[key]!r}. Fill it in.")
-    splits = {split: split for split in (TRAIN, TEST) if row_file(folder, split)}
+    has_test = any((folder / f"{TEST}{ending}").is_file() for ending in READERS)
+    splits = {TRAIN: TRAIN} | ({TEST: TEST} if has_test else {})
     fields = {key: value for key, value in entry.items() if key != "name"}
-    fields |= {"source": {"id": folder.name}, "splits": {TRAIN: TRAIN} | splits}
+    fields |= {"source": {"id": folder.name}, "splits": splits}
     return spec_from_mapping(folder.name, {"input": "{input}", "answer": "output"} | fields)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dpf_core.errors import GymError
 from dpf_core.gym.build import build_gym
-from dpf_core.gym.incoming import TASK_FILE, TEST, TRAIN, IncomingSource, task_folders, why_waiting
+from dpf_core.gym.incoming import TASK_FILE, TEST, TRAIN, IncomingSource, task_folders
 from dpf_core.gym.records import Problem, Record
 from dpf_core.gym.row_files import READERS, read_records
 from dpf_core.gym.rows import read_pairs
@@ -24,7 +24,7 @@ from dpf_core.naming import check_task_name
 
 LISTED = 100
 """Problems of one file that are listed; the others are counted."""
-_MOST_WRONG_ROWS = 10_000
+_MOST_WRONG = 10_000
 """With more wrong rows in a file there is no trial: the others would say little."""
 
 
@@ -90,29 +90,21 @@ def check_tasks(directory: Path, *, limit: int = LISTED) -> list[TaskCheck]:
 def check_task(folder: Path, *, limit: int = LISTED) -> TaskCheck:
     """Return everything that is wrong with the task in a folder."""
     check = TaskCheck(folder.name, list(_folder_problems(folder)))
+    is_whole = not check.problems
     spec = None
     if (folder / TASK_FILE).is_file():
         checked = check_task_file(folder)
         check.problems += checked.problems
         spec = checked.spec
-    files = list(_row_files(folder))
-    wrong: dict[str, set[int]] = {}
-    has_rows = why_waiting(folder) is None
-    for path in files:
-        found = _FileCheck(path, spec, limit)
-        check.rows[path.stem] = found.count_right_rows()
-        if not found.problems and not check.rows[path.stem]:
-            found.problems.append(
-                Problem(path.name, None, "there must be rows, got none. Add some.")
-            )
-        check.problems += found.problems
-        wrong[path.name] = found.wrong
-        has_rows &= bool(check.rows[path.stem]) and all(p.line for p in found.problems)
-        if found.unlisted:
-            check.unlisted[path.name] = found.unlisted
-    if spec is not None and has_rows:
-        check.problems += _trial(folder, spec, wrong)
-    known = {TASK_FILE, *(path.name for path in files)}
+    files = [_FileCheck(path, spec, limit) for path in _row_files(folder)]
+    for file in files:
+        check.rows[file.path.stem] = file.rows_right
+        check.problems += file.problems
+        if file.unlisted:
+            check.unlisted[file.path.name] = file.unlisted
+    if spec is not None and is_whole and all(file.is_usable for file in files):
+        check.problems += _trial(folder, spec, {file.path.name: file.wrong for file in files})
+    known = {TASK_FILE, *(file.path.name for file in files)}
     check.unread = sorted(path.name for path in folder.iterdir() if path.name not in known)
     return check
 
@@ -154,28 +146,22 @@ class _FileCheck:
     name = IncomingSource.name
 
     def __init__(self, path: Path, spec: TaskSpec | None, limit: int) -> None:
+        self.path = path
         self.problems: list[Problem] = []
         self.unlisted = 0
         self.wrong: set[int] = set()
-        self._path = path
-        self._spec = spec
         self._limit = limit
         self._records = _records(path, spec)
         self._line = 0
+        self.rows_right = sum(1 for _ in self.rows()) if spec is None else self._count(spec)
+        if not self.rows_right and not self.problems:
+            self._add(Problem(path.name, None, "there must be rows, got none. Add some."))
 
-    def count_right_rows(self) -> int:
-        """Read the file and return how many of its rows have no problem."""
-        count = 0
-        if self._spec is None:
-            return sum(1 for _ in self.rows())
-        while True:
-            try:
-                for _ in read_pairs(self, self._spec, self._path.stem, Counter()):
-                    count += 1
-            except GymError as error:  # of the row that was given last; the next call goes on
-                self._add(Problem(self._path.name, self._line, without_place(error)))
-            else:
-                return count
+    @property
+    def is_usable(self) -> bool:
+        """Whether the right rows are worth a trial."""
+        has_whole_problem = any(problem.line is None for problem in self.problems)
+        return self.rows_right > 0 and not has_whole_problem and len(self.wrong) <= _MOST_WRONG
 
     def rows(self, *_: object) -> Iterator[Mapping[str, Any]]:
         """Yield the rows that were not given yet."""
@@ -186,20 +172,31 @@ class _FileCheck:
                 self._line = record.line
                 yield record.columns
 
-    def files(self, spec: TaskSpec) -> dict[str, Path]:
+    def files(self, _: TaskSpec) -> dict[str, Path]:
         """Return the file."""
-        return {self._path.name: self._path}
+        return {self.path.name: self.path}
 
-    def dropped(self, spec: TaskSpec) -> dict[str, int]:
+    def dropped(self, _: TaskSpec) -> dict[str, int]:
         """Return nothing."""
         return {}
+
+    def _count(self, spec: TaskSpec) -> int:
+        count = 0
+        while True:
+            try:
+                for _ in read_pairs(self, spec, self.path.stem, Counter()):
+                    count += 1
+            except GymError as error:  # of the row that was given last; the next call goes on
+                self._add(Problem(self.path.name, self._line, without_place(error)))
+            else:
+                return count
 
     def _add(self, problem: Problem) -> None:
         if len(self.problems) < self._limit:
             self.problems.append(problem)
         else:
             self.unlisted += 1
-        if problem.line is not None and len(self.wrong) <= _MOST_WRONG_ROWS:
+        if problem.line is not None and len(self.wrong) <= _MOST_WRONG:
             self.wrong.add(problem.line)
 
 
@@ -217,9 +214,7 @@ class _RightRows(IncomingSource):
 
 
 def _trial(folder: Path, spec: TaskSpec, wrong: Mapping[str, set[int]]) -> Iterator[Problem]:
-    """Yield what keeps the right rows from being built, such as too few of a label."""
-    if any(len(lines) > _MOST_WRONG_ROWS for lines in wrong.values()):
-        return
+    """Yield what keeps the right rows from being a task, such as too few of a label."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
             build_gym(_RightRows(folder.parent, wrong), [spec], Path(scratch, "gym"))

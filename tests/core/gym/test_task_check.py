@@ -70,6 +70,12 @@ def test_a_folder_without_its_files_or_with_too_many_is_told_so(mood):
     assert check.unread == ["train.txt"]
 
 
+def test_two_files_of_one_split_are_reported_once(mood):
+    (mood / "train.csv").write_text("input,output\na,sad\n")
+    (problem,) = check_task(mood).problems
+    assert "there must be one of train.tsv, " in problem.message
+
+
 def test_a_file_that_cannot_be_read_is_reported_once(mood):
     (mood / "train.tsv").unlink()
     (mood / "train.parquet").write_bytes(b"PAR1")
