@@ -11,10 +11,12 @@ from typing import Any
 import great_expectations as gx
 from great_expectations import expectations as _exported
 from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.row_conditions import Column
 
 from dpf_core.errors import GymError
 from dpf_core.gym.reader import TaskRecord
+from dpf_core.gym.terms import CLASSIFICATION, MULTIPLE_CHOICE, TEXT
 from dpf_core.naming import nearest
 from pipeline.validation_config import ValidateConfig
 from pipeline.validation_gates import GATES
@@ -52,15 +54,22 @@ def row_suite(task: TaskRecord, config: ValidateConfig) -> gx.ExpectationSuite:
     Raises:
         GymError: No suite is known for the task's kind.
     """
-    if task.kind not in KINDS:
+    if task.kind not in SUITES:
         raise GymError(
-            f"kind must be one of {', '.join(KINDS)}, got {task.kind!r} (task {task.name}, "
-            f"manifest.json).{nearest(task.kind, KINDS)} Correct the task's specification."
+            f"kind must be one of {', '.join(SUITES)}, got {task.kind!r} (task {task.name}, "
+            f"manifest.json).{nearest(task.kind, SUITES)} Correct the task's specification."
         )
-    of_kind = KINDS[task.kind](task, config)
-    return gx.ExpectationSuite(
-        name=task.name, expectations=[*_structure(), *_text(config), *of_kind, *_rows(config)]
-    )
+    of_kind = SUITES[task.kind](task, config)
+    expectations = [*_structure(), *_text(config), *of_kind, *_rows(config)]
+    if task.official:
+        _warn_of_what_is_official(expectations)
+    return gx.ExpectationSuite(name=task.name, expectations=expectations)
+
+
+def _warn_of_what_is_official(expectations: list[Expectation]) -> None:
+    for expectation in expectations:
+        if (expectation.meta or {})["gate"] in OFFICIAL_AS_IT_IS:
+            expectation.severity = FailureSeverity.WARNING
 
 
 def _gate(name: str, expectation: Callable[..., Expectation], **fields: Any) -> Expectation:
@@ -71,13 +80,6 @@ def _gate(name: str, expectation: Callable[..., Expectation], **fields: Any) -> 
 def _structure() -> list[Expectation]:
     return [
         _gate("columns", gxe.ExpectTableColumnsToMatchOrderedList, column_list=ROW_COLUMNS),
-        _gate(
-            "two_columns",
-            gxe.ExpectColumnValuesToBeBetween,
-            column="num_fields",
-            min_value=2,
-            max_value=2,
-        ),
         _gate("utf8", gxe.ExpectColumnValuesToBeInSet, column="is_utf8", value_set=[True]),
         _gate("line_end", gxe.ExpectColumnValuesToBeInSet, column="is_ended", value_set=[True]),
         _gate(
@@ -115,23 +117,36 @@ def _rows(config: ValidateConfig) -> list[Expectation]:
             mostly=1 - config.warn_overlap_fraction,
         ),
         _gate(
+            "constant_answer",
+            gxe.ExpectColumnValuesToBeBetween,
+            column="constant_fraction",
+            max_value=config.warn_constant_fraction,
+        ),
+    ]
+    return expectations + [
+        _gate(
+            "duplicate_rows",
+            gxe.ExpectCompoundColumnsToBeUnique,
+            column_list=["file", "input", "output"],
+            ignore_row_if="any_value_is_missing",
+            mostly=1 - config.warn_duplicate_fraction,
+            row_condition=Column("split") == split,
+        )
+        for split in WHOLE_SPLITS  # shares of one: a small test would hide behind train
+    ]
+
+
+def _one_output(config: ValidateConfig) -> list[Expectation]:
+    """Return the expectations of a kind in which an input has one right output."""
+    return [
+        _fields(most=2),
+        _gate(
             "conflicting_rows",
             gxe.ExpectColumnValuesToBeBetween,
             column="num_outputs",
             max_value=1,
         ),
-    ]
-    for split in WHOLE_SPLITS:  # shares are of one split, or a small test would hide behind train
-        in_split = Column("split") == split
-        expectations += [
-            _gate(
-                "duplicate_rows",
-                gxe.ExpectCompoundColumnsToBeUnique,
-                column_list=["file", "input", "output"],
-                ignore_row_if="any_value_is_missing",
-                mostly=1 - config.warn_duplicate_fraction,
-                row_condition=in_split,
-            ),
+        *(
             _gate(
                 "conflicting_rows",
                 gxe.ExpectColumnValuesToBeBetween,
@@ -139,15 +154,27 @@ def _rows(config: ValidateConfig) -> list[Expectation]:
                 column="num_outputs",
                 max_value=1,
                 mostly=1 - config.max_conflict_fraction,
-                row_condition=in_split,
-            ),
-        ]
-    return expectations
+                row_condition=Column("split") == split,
+            )
+            for split in WHOLE_SPLITS
+        ),
+    ]
+
+
+def _fields(most: int | None) -> Expectation:
+    return _gate(
+        "two_columns",
+        gxe.ExpectColumnValuesToBeBetween,
+        column="num_fields",
+        min_value=2,
+        max_value=most,
+    )
 
 
 def _classification(task: TaskRecord, config: ValidateConfig) -> list[Expectation]:
     labels = list(task.labels or ())
     return [
+        *_one_output(config),
         _gate("known_label", gxe.ExpectColumnValuesToBeInSet, column="output", value_set=labels),
         _gate(
             "label_in_train",
@@ -164,10 +191,11 @@ def _classification(task: TaskRecord, config: ValidateConfig) -> list[Expectatio
     ]
 
 
-def _multiple_choice(task: TaskRecord, _: ValidateConfig) -> list[Expectation]:
+def _multiple_choice(task: TaskRecord, config: ValidateConfig) -> list[Expectation]:
     if task.options != "lettered":
-        return []
+        return _one_output(config)
     return [
+        *_one_output(config),
         _gate("two_options", gxe.ExpectColumnValuesToBeBetween, column="num_options", min_value=2),
         _gate(
             "answer_is_option",
@@ -176,11 +204,40 @@ def _multiple_choice(task: TaskRecord, _: ValidateConfig) -> list[Expectation]:
             column_B="matching_option",
             ignore_row_if="either_value_is_missing",
         ),
+        _gate(
+            "equal_options",
+            gxe.ExpectColumnValuesToBeBetween,
+            column="num_equal_options",
+            max_value=0,
+        ),
     ]
 
 
-KINDS: Mapping[str, Callable[[TaskRecord, ValidateConfig], list[Expectation]]] = {
-    "classification": _classification,
-    "multiple_choice": _multiple_choice,
+def _free_text(_: TaskRecord, __: ValidateConfig) -> list[Expectation]:
+    return [
+        _fields(most=None),
+        _gate(
+            "blank_answer",
+            gxe.ExpectColumnValuesToBeBetween,
+            column="num_blank_answers",
+            max_value=0,
+        ),
+        _gate(
+            "repeated_answer",
+            gxe.ExpectColumnValuesToBeBetween,
+            column="num_repeated_answers",
+            max_value=0,
+        ),
+    ]
+
+
+SUITES: Mapping[str, Callable[[TaskRecord, ValidateConfig], list[Expectation]]] = {
+    CLASSIFICATION: _classification,
+    MULTIPLE_CHOICE: _multiple_choice,
+    TEXT: _free_text,
 }
 """Kind of task -> the expectations that only this kind has; a new kind is one entry here."""
+
+OFFICIAL_AS_IT_IS = ("blank_text", "nul_text", "blank_answer", "conflicting_rows")
+"""Gates that only warn of a task of CrossFit's: its files are kept byte for byte, faults included,
+and none of these keeps a model from being trained and scored as CrossFit did."""

@@ -16,6 +16,11 @@ class ValidateConfig:
     set: one such row is one too many. Shares are of the rows of one file.
     """
 
+    jobs: int
+    """Processes that check tasks, > 0; the findings are the same."""
+    leak_similarity: float
+    """Share of a row's word trigrams in one training row of another task that makes the row a near
+    copy of it, in (0, 1]."""
     max_chars: int
     """Longest input or output in characters that draws no warning, > 0."""
     max_conflict_fraction: float
@@ -25,20 +30,24 @@ class ValidateConfig:
     """
     min_label_fraction: float
     """Share of the full training rows below which a label draws a warning, in [0, 1]."""
+    warn_constant_fraction: float
+    """Share of test rows with one and the same answer above which there is a warning, in [0, 1].
+
+    For lettered options the answer is the option's place, not its text.
+    """
     warn_duplicate_fraction: float
     """Share of repeated rows in a file above which there is a warning, in [0, 1]."""
+    warn_leak_fraction: float
+    """Share of test rows in the training rows of one other task above which there is a warning, in
+    [0, 1]."""
     warn_overlap_fraction: float
     """Share of test rows that are also trained on above which there is a warning, in [0, 1]."""
 
     def __post_init__(self) -> None:
-        _check_count("max_chars", self.max_chars)
-        for name in (
-            "max_conflict_fraction",
-            "min_label_fraction",
-            "warn_duplicate_fraction",
-            "warn_overlap_fraction",
-        ):
-            _check_fraction(name, getattr(self, name))
+        counts = ("jobs", "max_chars")
+        for name in (field.name for field in dataclasses.fields(self)):
+            check = _check_count if name in counts else _check_fraction
+            check(name, getattr(self, name))
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> "ValidateConfig":
@@ -66,7 +75,7 @@ def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(
             f"{name} must be a whole number > 0, got {value!r} (validate.{name} in params.yaml). "
-            "Use for instance 10000."
+            "Correct it."
         )
 
 

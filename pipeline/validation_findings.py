@@ -10,13 +10,14 @@ import pandas as pd
 from dpf_core.gym.reader import TaskRecord
 from dpf_core.naming import nearest
 from pipeline.validation_gates import GATES
+from pipeline.validation_profile import SPLITS
 from pipeline.validation_table import RowTable
 
 MAX_ROWS = 20
 """Line numbers given in a finding; its count is always the full one."""
 MAX_EXAMPLES = 5
+_SAMPLES = ("train", "dev")
 MAX_EXAMPLE_CHARS = 160
-SPLITS = ("full_train", "train", "dev", "test")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,13 +75,23 @@ def file_findings(failed: Iterable[Any], files: pd.DataFrame) -> Iterator[Findin
 
 
 def row_findings(failed: Iterable[Any], table: RowTable, task: TaskRecord) -> list[Finding]:
-    """Return a finding for each gate and file of a task's row table, the most severe alone."""
+    """Return a finding for each gate and file of a task's row table, the most severe alone.
+
+    Few-shot rows are drawn from full_train, whose warnings are not repeated for them.
+    """
     found: dict[Finding, Finding] = {}
     for finding in _findings(failed, table, task):
         same = dataclasses.replace(finding, severity="")
         if same not in found or finding.severity == "critical":
             found[same] = finding
-    return list(found.values())
+    told = {finding.gate for finding in found.values() if finding.split == "full_train"}
+    return [
+        finding
+        for finding in found.values()
+        if finding.severity == "critical"
+        or finding.split not in _SAMPLES
+        or finding.gate not in told
+    ]
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -18,7 +18,7 @@ class Gate:
     cure: str
     """What to do, an imperative sentence."""
     shows: str | None = None
-    """The column whose values are the evidence (input, output or num_fields), if any."""
+    """The column whose values are the evidence (input, output, answer or num_fields), if any."""
     severity: str = "critical"
 
 
@@ -38,9 +38,9 @@ GATES: Mapping[str, Gate] = {
         "Never edit data/gym: correct the source and run `dvc repro --force ingest`.",
     ),
     "two_columns": Gate(
-        "One input and one output a line",
+        "Input and output in each line",
         "are not `input<TAB>output`",
-        "Leave exactly one tab in each line.",
+        "Leave exactly one tab in each line; only free text may have further accepted answers.",
         "num_fields",
     ),
     "line_end": Gate(
@@ -89,6 +89,25 @@ GATES: Mapping[str, Gate] = {
         "Write the output exactly as one of the options.",
         "output",
     ),
+    "equal_options": Gate(
+        "Different options",
+        "offer an option twice",
+        "Remove the repeated option if the source is yours.",
+        "input",
+        severity="warning",
+    ),
+    "blank_answer": Gate(
+        "No blank further answer",
+        "have a further accepted answer without visible text",
+        "Remove the blank answer: it would make an empty output right.",
+    ),
+    "repeated_answer": Gate(
+        "Different accepted answers",
+        "list an accepted answer twice",
+        "Nothing to do for scores; `distinct_answers` in the specification removes doubles.",
+        "input",
+        severity="warning",
+    ),
     "long_text": Gate(
         "Length",
         "are very long",
@@ -109,11 +128,24 @@ GATES: Mapping[str, Gate] = {
         "input",
         severity="warning",
     ),
+    "constant_answer": Gate(
+        "No answer that is nearly always right",
+        "have the same answer, so that giving it always scores as much",
+        "Compare every score with this one, or read a score that weighs labels equally.",
+        "answer",
+        severity="warning",
+    ),
     "test_overlap": Gate(
         "Test rows that are trained on",
         "have an input that is also in training rows",
         "Read the score with this in mind: these rows are partly remembered.",
         "input",
+        severity="warning",
+    ),
+    "leak": Gate(
+        "Test rows that other tasks are trained on",
+        "are in the training rows of another task, word for word or nearly",
+        "Keep the two tasks on one side of a transfer, and read a joint score with this in mind.",
         severity="warning",
     ),
 }

@@ -8,33 +8,40 @@ in `pipeline.expectations`.
 
 import dataclasses
 import hashlib
+import string
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from dpf_core.files import sha256_file
 from dpf_core.gym.reader import Manifest, TaskRecord, full_train_path, parse_options, split_path
+from dpf_core.gym.terms import TEXT
 
 FILE_COLUMNS = ["task", "split", "file", "rows", "sha256", "manifest_sha256"]
 _LINE_COLUMNS = [
     "split", "file", "line", "num_fields", "is_utf8", "is_ended", "is_excused", "input", "output",
+    "num_blank_answers", "num_repeated_answers",
 ]  # fmt: skip
+_OPTION_COLUMNS = ["num_options", "num_equal_options", "matching_option", "option_name"]
 ROW_COLUMNS = [
-    *_LINE_COLUMNS,
-    "num_outputs", "is_trained_on", "num_labels", "label_fraction", "num_options",
-    "matching_option",
+    *_LINE_COLUMNS, *_OPTION_COLUMNS,
+    "answer", "constant_fraction", "num_outputs", "is_trained_on", "num_labels", "label_fraction",
 ]  # fmt: skip
 """A column is null in the rows that it says nothing about.
 
 is_excused: The manifest lists the line as unreadable, because CrossFit's own file has it so.
 num_fields: Tab-separated fields of a line that is not excused.
-input, output: The text, where num_fields is 2.
+input, output: The texts of a whole row; of several accepted answers the first.
+num_blank_answers, num_repeated_answers: Among the accepted answers of a row (kind text).
+num_options, num_equal_options: Options of the input, and those that repeat another one.
+matching_option, option_name: The option that the output names, "" for none; "option A" and so on.
+answer, constant_fraction: The option's name, or the output; share of the rows that have it (test).
 num_outputs: Different outputs of the row's input in its split (WHOLE_SPLITS).
 is_trained_on: Whether the input is also in another split than test (test).
 num_labels: Different labels of the task in the row's file (full_train, train).
 label_fraction: Share of the rows that have the row's label (full_train).
-num_options, matching_option: Options of the input; the one that the output names, "" for none.
 """
 
 WHOLE_SPLITS = ("full_train", "test")
@@ -59,25 +66,24 @@ def split_files(gym: Path, manifest: Manifest, task: TaskRecord) -> Iterator[tup
             yield split, split_path(gym, task, split, seed)
 
 
-def file_table(gym: Path, manifest: Manifest) -> pd.DataFrame:
+def file_table(gym: Path, manifest: Manifest, task: TaskRecord) -> pd.DataFrame:
     """Return one row for each file that the manifest promises, columns FILE_COLUMNS.
 
     `rows` and `sha256` are null where the file is missing; `manifest_sha256` is the promise.
     """
     records = []
-    for task in manifest.tasks:
-        for split, path in split_files(gym, manifest, task):
-            found = path.is_file()
-            records.append(
-                {
-                    "task": task.name,
-                    "split": split,
-                    "file": path.name,
-                    "rows": len(_lines(path.read_bytes())) if found else None,
-                    "sha256": sha256_file(path) if found else None,
-                    "manifest_sha256": task.files[path.name].sha256,
-                }
-            )
+    for split, path in split_files(gym, manifest, task):
+        found = path.is_file()
+        records.append(
+            {
+                "task": task.name,
+                "split": split,
+                "file": path.name,
+                "rows": len(_lines(path.read_bytes())) if found else None,
+                "sha256": sha256_file(path) if found else None,
+                "manifest_sha256": task.files[path.name].sha256,
+            }
+        )
     return pd.DataFrame(records, columns=FILE_COLUMNS)
 
 
@@ -94,7 +100,9 @@ def row_table(gym: Path, manifest: Manifest, task: TaskRecord) -> RowTable:
             twins[first] = (*twins.get(first, ()), path.name)
             continue
         excused = task.files[path.name].unreadable_lines
-        lines.extend((split, path.name, *fields) for fields in _parse(data, excused))
+        lines.extend(
+            (split, path.name, *fields) for fields in _parse(data, excused, task.kind == TEXT)
+        )
     rows = pd.DataFrame(lines, columns=_LINE_COLUMNS)
     return RowTable(_with_comparisons(rows, task), twins)
 
@@ -104,50 +112,80 @@ def _lines(data: bytes) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _parse(data: bytes, excused: Collection[int]) -> Iterator[tuple[object, ...]]:
+def _parse(data: bytes, excused: Collection[int], is_text: bool) -> Iterator[tuple[object, ...]]:
     lines = _lines(data)
     for number, line in enumerate(lines, start=1):
         is_ended = number < len(lines) or data.endswith(b"\n")
         if number in excused:
-            yield number, None, True, is_ended, True, None, None
+            yield number, None, True, is_ended, True, *_NO_TEXTS
             continue
         fields = line.split(b"\t")
         try:
             texts = [field.decode() for field in fields]
         except UnicodeDecodeError:
-            yield number, len(fields), False, is_ended, False, None, None
+            yield number, len(fields), False, is_ended, False, *_NO_TEXTS
             continue
-        pair = texts if len(texts) == 2 else (None, None)
-        yield number, len(fields), True, is_ended, False, *pair
+        yield number, len(fields), True, is_ended, False, *_texts(texts, is_text)
+
+
+_NO_TEXTS = (None, None, None, None)
+
+
+def _texts(texts: list[str], is_text: bool) -> tuple[object, ...]:
+    """Return input, output, and what is wrong with the accepted answers."""
+    if len(texts) < 2 or (len(texts) > 2 and not is_text):
+        return _NO_TEXTS
+    answers = texts[1:]
+    if not is_text:
+        return *texts, None, None
+    blank = sum(not answer.strip() for answer in answers[1:])  # a blank output has its own gate
+    return texts[0], answers[0], blank, len(answers) - len(set(answers))
 
 
 def _with_comparisons(rows: pd.DataFrame, task: TaskRecord) -> pd.DataFrame:
+    options = [_options(text, output, task) for text, output in _pairs(rows)]
+    rows = rows.assign(
+        **{
+            name: pd.Series([found[place] for found in options], dtype=object, index=rows.index)
+            for place, name in enumerate(_OPTION_COLUMNS)
+        }
+    )
     split = rows["split"]
     label = rows["output"].where(rows["output"].isin(task.labels or ()))
     num_outputs = rows.groupby(["split", "input"])["output"].transform("nunique")
     is_trained_on = rows["input"].isin(rows.loc[split != "test", "input"].dropna())
     num_labels = label.groupby(rows["file"]).transform("nunique")
-    same_label = label.groupby([split, label]).transform("size")
-    options = [_options(text, output, task) for text, output in _pairs(rows)]
+    answer = rows["option_name" if task.options == "lettered" else "output"]
+    answer = answer.where(split == "test")
     return rows.assign(
+        answer=answer,
+        constant_fraction=_shares(answer),
         num_outputs=num_outputs.where(split.isin(WHOLE_SPLITS)),
         is_trained_on=is_trained_on.astype(object).where(split == "test", None),
         num_labels=num_labels.where(split.isin(["full_train", "train"])),
-        label_fraction=(same_label / (split == "full_train").sum()).where(split == "full_train"),
-        num_options=pd.Series([number for number, _ in options], dtype=object, index=rows.index),
-        matching_option=pd.Series([text for _, text in options], dtype=object, index=rows.index),
+        label_fraction=_shares(label.where(split == "full_train")),
     )
+
+
+def _shares(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return for each value that is there its share of all that are."""
+    return values.map(values.value_counts(normalize=True))
 
 
 def _pairs(rows: pd.DataFrame) -> Iterable[tuple[object, object]]:
     return zip(rows["input"], rows["output"], strict=True)
 
 
-def _options(text: object, output: object, task: TaskRecord) -> tuple[int | None, str | None]:
+def _options(text: object, output: object, task: TaskRecord) -> tuple[object, ...]:
+    """Return the values of _OPTION_COLUMNS for one row."""
     if task.options != "lettered" or not isinstance(text, str):
-        return None, None
+        return None, None, None, None
     try:
         _, options = parse_options(text)
     except ValueError:
-        return 0, None
-    return len(options), str(output) if output in options else ""
+        return 0, None, None, None
+    equal = len(options) - len(set(options))
+    if output not in options:
+        return len(options), equal, "", None
+    name = f"option {string.ascii_uppercase[options.index(output)]}"
+    return len(options), equal, output, name

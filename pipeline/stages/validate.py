@@ -3,19 +3,20 @@
 import sys
 from collections.abc import Sized
 
-from dpf_core.files import write_json, write_text_atomic
+from dpf_core.files import write_json
 from pipeline.params import load_section
 from pipeline.paths import GYM, VALIDATE_METRICS, VALIDATION
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
-from pipeline.validation import GymReport, validate_gym
+from pipeline.validation import validate_gym
 from pipeline.validation_config import ValidateConfig
-from pipeline.validation_page import render_validation_page
+from pipeline.validation_page import write_pages
+from pipeline.validation_report import GymReport
 
 
 @in_one_sentence("validate")
 def main() -> int:
-    """Validate data/gym, write the JSON report and the page, and return the exit code."""
+    """Validate data/gym, write the JSON report and the pages, and return the exit code."""
     config = ValidateConfig.from_section(load_section("validate"))
     report = validate_gym(GYM, config)
     _write(report, config)
@@ -26,9 +27,8 @@ def main() -> int:
 
 
 def _write(report: GymReport, config: ValidateConfig) -> None:
-    VALIDATION.mkdir(parents=True, exist_ok=True)
+    write_pages(report, config, VALIDATION)
     VALIDATE_METRICS.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(VALIDATION / "index.html", render_validation_page(report, config))
     write_json(VALIDATE_METRICS, report.to_json())
 
 

@@ -25,7 +25,17 @@ QUESTIONS = [
     ("Which is hot? (A) steam (B) frost", "steam"),
     ("Which is round? (A) a box (B) a coin", "a coin"),
 ]
-TEST_QUESTIONS = [("Which is wet? (A) rain (B) sand", "rain")]
+TEST_QUESTIONS = [
+    ("Which is wet? (A) rain (B) sand", "rain"),
+    ("Which is dry? (A) rain (B) sand", "sand"),
+]
+STORIES = [
+    ("Ann sold her red bicycle.", "a sale"),
+    ("Bo baked bread all night.", "baking"),
+    ("It rained on the fair.", "a wet fair"),
+    ("The dog hid every shoe.", "a thief"),
+]
+TEST_STORIES = [("Cy found a lost key.", "a find\ta key"), ("The band played on.", "a concert")]
 
 
 def lines(rows: list[tuple[str, str]]) -> bytes:
@@ -38,6 +48,10 @@ def reviews(name: str) -> Files:
 
 def questions(name: str) -> Files:
     return _files(name, QUESTIONS, QUESTIONS[:2], QUESTIONS[2:], TEST_QUESTIONS)
+
+
+def stories(name: str) -> Files:
+    return _files(name, STORIES, STORIES[:2], STORIES[2:], TEST_STORIES)
 
 
 def _files(name: str, full: Any, train: Any, dev: Any, test: Any) -> Files:
@@ -55,6 +69,10 @@ def classification(name: str, **changes: Any) -> dict[str, Any]:
 
 def multiple_choice(name: str) -> dict[str, Any]:
     return {"name": name, "kind": "multiple_choice", "labels": None, "options": "lettered"}
+
+
+def free_text(name: str) -> dict[str, Any]:
+    return {"name": name, "kind": "text", "labels": None, "metric": "Rouge-L"}
 
 
 def build(directory: Path, tasks: list[tuple[dict[str, Any], Files]]) -> Path:

@@ -9,12 +9,15 @@ import pytest
 from dpf_core.errors import ConfigError, DPFError, GymError
 from dpf_core.gym.build import build_gym
 from dpf_core.gym.catalogue import select_tasks
+from dpf_core.gym.manifest import OfficialCount
 from dpf_core.gym.sources import MirrorSource
 from pipeline.expectations import file_suite
-from pipeline.validation import GymReport, batch_definition, failed_results, validate_gym
+from pipeline.validation import validate_gym
 from pipeline.validation_config import ValidateConfig
 from pipeline.validation_findings import Finding
 from pipeline.validation_gates import GATES
+from pipeline.validation_report import GymReport
+from pipeline.validation_run import failed_results
 from pipeline.validation_table import FILE_COLUMNS
 from tests.pipeline.small_gym import (
     REVIEWS,
@@ -22,20 +25,28 @@ from tests.pipeline.small_gym import (
     add,
     build,
     classification,
+    free_text,
     lines,
     multiple_choice,
     questions,
     reviews,
+    stories,
 )
 
 LIMITS = {
+    "jobs": 1,
+    "leak_similarity": 0.8,
     "max_chars": 80,
     "max_conflict_fraction": 0.4,
     "min_label_fraction": 0.2,
+    "warn_constant_fraction": 0.7,
     "warn_duplicate_fraction": 0.0,
+    "warn_leak_fraction": 1.0,  # these tasks are much alike; leaks are in test_validation.py
     "warn_overlap_fraction": 0.0,
 }
 CONFIG = ValidateConfig.from_section(LIMITS)
+OFFICIAL = {"official": OfficialCount(matching=15, of=15), "status": "verified"}
+MANY_NEGATIVE = [(f"dull {number}", "negative") for number in "abc"]
 MANY_POSITIVE = [(f"good film number {n}", "positive") for n in range(12)]
 
 # task -> (split to append to, what, gate, line numbers named)
@@ -53,23 +64,46 @@ REVIEW_FAULTS = {
     "twice": ("full_train", lines(REVIEWS[:1]), "duplicate_rows", [1, 7]),
     "quarrel": ("full_train", lines([(REVIEWS[0][0], "negative")]), "conflicting_rows", [1, 7]),
     "leak": ("test", lines(REVIEWS[:1]), "test_overlap", [3]),
+    "dull": ("test", lines(MANY_NEGATIVE), "constant_answer", [2, 3, 4, 5]),
 }
 QUESTION_FAULTS = {
     "one-option": ("full_train", b"Which is cold? ice\tice\n", "two_options", [5]),
-    "other-answer": ("test", b"Which? (A) a cat (B) a dog\ta cow\n", "answer_is_option", [2]),
+    "other-answer": ("test", b"Which? (A) a cat (B) a dog\ta cow\n", "answer_is_option", [3]),
+    "same-options": ("full_train", b"Which? (A) ice (B) ice\tice\n", "equal_options", [5]),
+    "always-second": (
+        "test",
+        lines([(f"Which {n}? (A) no (B) yes {n}", f"yes {n}") for n in "abc"]),
+        "constant_answer",
+        [2, 3, 4, 5],
+    ),
 }
-WARNINGS = {"rare", "long", "twice", "quarrel", "leak"}
+TEXT_FAULTS = {
+    "no-answer": ("full_train", b"Who came?\n", "two_columns", [5]),
+    "blank-output": ("test", b"Who came?\t \n", "blank_text", [3]),
+    "blank-second": ("test", b"Who came?\tAnn\t\n", "blank_answer", [3]),
+    "same-answers": ("test", b"Who came?\tAnn\tBo\tAnn\n", "repeated_answer", [3]),
+}
+FAULTS = REVIEW_FAULTS | QUESTION_FAULTS | TEXT_FAULTS
+WARNINGS = {"rare", "long", "twice", "quarrel", "leak", "dull", "same-options", "always-second"}
+WARNINGS |= {"same-answers"}
 
 
 def _broken(name: str) -> Files:
     if name in QUESTION_FAULTS:
         return add(questions(name), *QUESTION_FAULTS[name][:2])
+    if name in TEXT_FAULTS:
+        return add(stories(name), *TEXT_FAULTS[name][:2])
     return add(reviews(name), *REVIEW_FAULTS[name][:2])
 
 
 def _two_faults(name: str) -> Files:
     files = add(reviews(name), *REVIEW_FAULTS["leak"][:2])
     return add(files, *REVIEW_FAULTS["three-columns"][:2])
+
+
+def _at_war(name: str) -> Files:
+    other = {"positive": "negative", "negative": "positive"}
+    return add(reviews(name), "full_train", lines([(t, other[o]) for t, o in REVIEWS]))
 
 
 def _without_label(name: str) -> Files:
@@ -85,8 +119,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> GymReport:
     tasks = [
         (classification("good"), reviews("good")),
         (multiple_choice("good-choice"), questions("good-choice")),
+        (free_text("good-text"), stories("good-text")),
         *((classification(name), _broken(name)) for name in REVIEW_FAULTS),
         *((multiple_choice(name), _broken(name)) for name in QUESTION_FAULTS),
+        *((free_text(name), _broken(name)) for name in TEXT_FAULTS),
         (classification("no-label"), _without_label("no-label")),
         (classification("empty"), reviews("empty") | {"empty_16_13_dev.tsv": b""}),
         (classification("gone"), reviews("gone")),
@@ -99,14 +135,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> GymReport:
             classification("two-faults"),
             _two_faults("two-faults"),
         ),
-        (
-            classification("war"),
-            add(
-                reviews("war"),
-                "full_train",
-                lines([(t, {"positive": "negative"}.get(o, "positive")) for t, o in REVIEWS]),
-            ),
-        ),
+        (classification("war"), _at_war("war")),
+        (classification("official-war", **OFFICIAL), _at_war("official-war")),
     ]
     gym = build(tmp_path_factory.mktemp("gym"), tasks)
     (gym / "gone" / "gone_16_21_dev.tsv").unlink()
@@ -119,14 +149,14 @@ def _findings(report: GymReport, name: str) -> tuple[Finding, ...]:
     return next(task.findings for task in report.tasks if task.task.name == name)
 
 
-@pytest.mark.parametrize("name", ["good", "good-choice"])
+@pytest.mark.parametrize("name", ["good", "good-choice", "good-text"])
 def test_a_good_task_has_no_findings(report: GymReport, name: str) -> None:
     assert _findings(report, name) == ()
 
 
-@pytest.mark.parametrize("name", [*REVIEW_FAULTS, *QUESTION_FAULTS])
+@pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_fails_its_gate_alone_and_names_its_lines(report: GymReport, name: str) -> None:
-    split, _, gate, rows = (REVIEW_FAULTS | QUESTION_FAULTS)[name]
+    split, _, gate, rows = FAULTS[name]
     (finding,) = _findings(report, name)
     assert (finding.gate, finding.split, list(finding.rows)) == (gate, split, rows)
     assert finding.severity == ("warning" if name in WARNINGS else "critical")
@@ -158,6 +188,16 @@ def test_conflicts_above_the_limit_are_critical_and_told_once(report: GymReport)
     assert (finding.gate, finding.severity, finding.count) == ("conflicting_rows", "critical", 12)
 
 
+def test_what_crossfits_own_files_have_wrong_is_a_warning(report: GymReport) -> None:
+    (finding,) = _findings(report, "official-war")
+    assert (finding.gate, finding.severity, finding.count) == ("conflicting_rows", "warning", 12)
+
+
+def test_a_constant_answer_is_told_by_the_options_place(report: GymReport) -> None:
+    (finding,) = _findings(report, "always-second")
+    assert "'option B' in 4 rows" in finding.detail
+
+
 def test_critical_findings_come_first(report: GymReport) -> None:
     findings = _findings(report, "two-faults")
     assert [finding.severity for finding in findings] == ["critical", "warning"]
@@ -166,7 +206,7 @@ def test_critical_findings_come_first(report: GymReport) -> None:
 
 def test_every_gate_but_the_tables_own_shape_was_seen_to_fail(report: GymReport) -> None:
     seen = {finding.gate for severity in ("critical", "warning") for finding in report.of(severity)}
-    assert seen == set(GATES) - {"columns"}
+    assert seen == set(GATES) - {"columns", "leak"}
 
 
 def test_an_unknown_label_is_shown_with_the_nearest_known_one(report: GymReport) -> None:
@@ -186,13 +226,13 @@ def test_equal_test_files_are_read_once_and_said_so(report: GymReport) -> None:
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     gym = build(tmp_path, [(classification("odd", kind="clasification"), reviews("odd"))])
-    with pytest.raises(GymError, match=r"classification, multiple_choice, got 'clasification'"):
+    with pytest.raises(GymError, match=r"multiple_choice, text, got 'clasification'"):
         validate_gym(gym, CONFIG)
 
 
 def test_a_table_with_a_further_column_fails() -> None:
     table = pd.DataFrame({name: ["x"] for name in [*FILE_COLUMNS, "further"]} | {"rows": [1]})
-    (result,) = failed_results(batch_definition(), table, file_suite())
+    (result,) = failed_results(table, file_suite())
     assert result.expectation_config.meta["gate"] == "columns"
 
 
@@ -219,6 +259,7 @@ def test_test_rows_of_sms_spam_that_are_trained_on_are_counted(tmp_path: Path) -
     ("change", "message"),
     [
         ({"max_chars": 0}, r"max_chars must be a whole number > 0, got 0"),
+        ({"jobs": 0.5}, r"jobs must be a whole number > 0, got 0.5"),
         ({"min_label_fraction": 5}, r"min_label_fraction must be a share .*, got 5"),
         ({"max_char": 9}, r"got 'max_char' .*Did you mean 'max_chars'"),
     ],

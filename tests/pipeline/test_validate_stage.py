@@ -11,15 +11,20 @@ from tests.pipeline.small_gym import Files, add, build, classification, reviews
 
 PARAMS = """
 validate:
+  jobs: 1
+  leak_similarity: 0.8
   max_chars: 10000
   max_conflict_fraction: 0.4
   min_label_fraction: 0.02
+  warn_constant_fraction: 1.0
   warn_duplicate_fraction: 0.01
+  warn_leak_fraction: 0.01
   warn_overlap_fraction: 0.0
 """
 TYPO = b"watch it\tpostive\n"
 LEAK = b"a warm and funny film\tpositive\n"
 METRICS, PAGE = Path("data/metrics/validate.json"), Path("data/validation/index.html")
+CARD = Path("data/validation/tasks/films.html")
 Build = Callable[[Files], Path]
 
 
@@ -48,7 +53,7 @@ def test_a_failed_run_still_writes_both_reports(project: Build) -> None:
     (finding,) = task["critical"]
     assert not task["passed"]
     assert (finding["expectation"], finding["rows"], finding["count"]) == ("known_label", [3], 1)
-    assert "postive" in PAGE.read_text(encoding="utf-8")
+    assert "postive" in CARD.read_text(encoding="utf-8")
 
 
 def test_warnings_are_printed_and_exit_0(
@@ -65,9 +70,9 @@ def test_warnings_are_printed_and_exit_0(
 def test_a_second_run_writes_the_same_bytes(project: Build) -> None:
     project(add(reviews("films"), "test", LEAK))
     validate.main()
-    first = METRICS.read_bytes(), PAGE.read_bytes()
+    first = [file.read_bytes() for file in (METRICS, PAGE, CARD)]
     validate.main()
-    assert (METRICS.read_bytes(), PAGE.read_bytes()) == first
+    assert [file.read_bytes() for file in (METRICS, PAGE, CARD)] == first
 
 
 def test_the_metrics_count_rows_by_split(project: Build) -> None:
@@ -77,6 +82,13 @@ def test_the_metrics_count_rows_by_split(project: Build) -> None:
     assert metrics == {
         "num_critical": 0,
         "num_warnings": 0,
+        "leaks": {
+            "min_similarity": 0.8,
+            "num_tasks": 1,
+            "train_rows": 6,
+            "target_rows": 18,
+            "leaks": [],
+        },
         "tasks": [
             {
                 "name": "films",
