@@ -85,9 +85,9 @@ class TrainConfig:
 
     seed: int = 13
     """Of initialisation, row choice and batch order."""
-    max_steps: int = 200
+    max_steps: int = 500
     """Optimiser steps at most; early stopping may end sooner."""
-    batch_size: int = 48
+    batch_size: int = 24
     """Examples of a step, drawn from all tasks."""
     max_train_rows: int = 2000
     """Training rows of a task at most, chosen by the seed."""
@@ -95,7 +95,7 @@ class TrainConfig:
     """Rows of a task's training file held out for early stopping, at most a fifth of them."""
     sampling_temperature: float = 4.0
     """Tasks are drawn in proportion to rows^(1/this): 1 is by size, large is uniform."""
-    prompt_learning_rate: float = 0.03
+    prompt_learning_rate: float = 0.02
     """Of pool, scheduler and task embeddings."""
     gate_learning_rate: float = 0.003
     """Of W_g and b_g; one gate value sums H weights, so a prompt's rate would saturate it."""
@@ -115,11 +115,11 @@ class TrainConfig:
     """Step size of log lambda."""
     initial_loss_rows: int = 32
     """Rows of a task on which its initial loss L_t(0) is measured."""
-    eval_every_steps: int = 50
+    eval_every_steps: int = 125
     """Steps between measurements on the dev rows."""
     patience: int = 3
     """Measurements without a better dev score before training stops."""
-    checkpoint_every_steps: int = 25
+    checkpoint_every_steps: int = 50
     """Steps between checkpoints."""
     log_every_steps: int = 10
     """Steps between rows of the training history."""

@@ -113,8 +113,8 @@ def encode_rows(
         GymError: A row's label is not one of the task's labels or of its own options, or a
             multiple-choice row has no options.
     """
-    candidates = None
     inputs = [row.input for row in rows]
+    candidates = None
     if spec.kind == "multiple_choice":
         parsed = [_parse(row, spec) for row in rows]
         inputs = [question for question, _ in parsed]
@@ -124,14 +124,22 @@ def encode_rows(
     return TaskExamples(
         task_id=task_id,
         token_ids=token_ids,
-        label_ids=[
-            _label_id(row, candidates[i] if candidates else spec.labels, spec)
-            for i, row in enumerate(rows)
-        ],
+        label_ids=label_ids(rows, spec),
         options=_option_vectors(candidates, backbone) if candidates else None,
         candidates=candidates,
         num_truncated=sum(len(cut) < len(ids) for cut, ids in zip(token_ids, encoded, strict=True)),
     )
+
+
+def label_ids(rows: Sequence[Row], spec: HeadSpec) -> list[int]:
+    """Return the index of each row's label, or of its right option.
+
+    Raises:
+        GymError: As `encode_rows`.
+    """
+    if spec.kind == "multiple_choice":
+        return [_label_id(row, _parse(row, spec)[1], spec) for row in rows]
+    return [_label_id(row, spec.labels, spec) for row in rows]
 
 
 def collate(examples: Sequence[tuple[TaskExamples, int]]) -> tuple[Batch, Tensor]:

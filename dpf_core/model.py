@@ -19,6 +19,9 @@ from dpf_core.prompt_placement import place_prompt, prompt_start
 from dpf_core.prompts import PromptPool, sample_vocabulary
 from dpf_core.task_scheduler import TaskScheduler
 
+SERVED_KINDS = ("classification", "multiple_choice")
+"""Kinds of tasks that an encoder can answer: it scores given candidates."""
+
 
 class FrontEnd(nn.Module):
     """Fused prompts from pool, task scheduler and gate: equations 1 to 4.
@@ -179,8 +182,9 @@ def build_model(
     """Return a model at the start of training.
 
     Raises:
-        ConfigError: The prompt does not fit the backbone.
+        ConfigError: The prompt does not fit the backbone, or it cannot serve a task.
     """
+    check_served(tasks)
     _check_fit(backbone, config)
     with torch.no_grad():
         label_vectors = embed_texts(backbone, [text for task in tasks for text in task.label_texts])
@@ -229,6 +233,22 @@ def _start_front_end(
         TaskScheduler(logits * config.scheduler_init_std, temperature=config.temperature),
         Fusion(task_embedding, gate_bias=config.gate_bias),
     )
+
+
+def check_served(tasks: Sequence[HeadSpec]) -> None:
+    """Return if an encoder can answer every task.
+
+    Raises:
+        ConfigError: A task wants free text, which an encoder cannot write.
+    """
+    refused = [task.name for task in tasks if task.kind not in SERVED_KINDS]
+    if refused:
+        shown = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
+        raise ConfigError(
+            f"an encoder's tasks must be {' or '.join(SERVED_KINDS)}, got {len(refused)} of "
+            f"{len(tasks)} that want free text ({shown}). Leave them out (ingest.tasks in "
+            "params.yaml, or --tasks)."
+        )
 
 
 def _check_fit(backbone: Backbone, config: ModelConfig) -> None:

@@ -4,7 +4,7 @@ Shared by the stage and by `dpf evaluate`.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,13 @@ from dpf_core.evaluation.diagnostics import (
     temperature_alarms,
 )
 from dpf_core.evaluation.per_task import TaskScore, quick_score, score_task
-from dpf_core.examples import TaskExamples, encode_rows, head_spec
+from dpf_core.examples import (
+    TaskExamples,
+    encode_rows,
+    head_spec,
+    label_ids,
+    split_training_rows,
+)
 from dpf_core.files import staged_folders, write_json
 from dpf_core.gym.reader import Row, TaskRecord, load_manifest, read_split
 from dpf_core.heads import HeadSpec
@@ -31,7 +37,6 @@ from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
 from pipeline.plots.evaluation import evaluate_plots
-from pipeline.training import load_training_sets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,20 +67,20 @@ def run_evaluation(
     make_deterministic(num_threads=runtime.num_threads, seed=train.seed)
     model = load_pool(paths.pool, load_backbone(backbone_config(read_pool_config(paths.pool))))
     records = matching_records(paths.gym, model)
-    train_sets, dev_sets, _ = load_training_sets(paths.gym, records, model, train)
-    scores = [
-        score_task(
-            model,
-            encode_rows(
-                scored_rows(paths.gym, record, config),
-                model.tasks[task_id],
-                task_id,
-                model.backbone,
-            ),
-            labels,
+    scores, dev_sets = [], []
+    for task_id, record in enumerate(tqdm(records, desc="evaluate", unit="task", disable=None)):
+        spec = model.tasks[task_id]
+        train_rows, dev_rows, _ = split_training_rows(
+            paths.gym,
+            record,
+            dev_rows=train.dev_rows,
+            max_train_rows=train.max_train_rows,
+            seed=train.seed,
         )
-        for task_id, record, labels in _tasks(records, train_sets)
-    ]
+        test_rows = scored_rows(paths.gym, record, config)
+        examples = encode_rows(test_rows, spec, task_id, model.backbone)
+        scores.append(score_task(model, examples, label_ids(train_rows, spec)))
+        dev_sets.append(encode_rows(dev_rows, spec, task_id, model.backbone))
     metrics = _metrics(model, records, scores)
     alarms: list[Alarm] = []
     if isinstance(model.front_end, FrontEnd):
@@ -127,15 +132,6 @@ def scored_rows(gym: Path, record: TaskRecord, config: EvaluateConfig) -> list[R
         random.Random(config.sample_seed).shuffle(rows)
         rows = rows[: config.max_test_rows]
     return rows
-
-
-def _tasks(
-    records: Sequence[TaskRecord], train_sets: Sequence[TaskExamples]
-) -> Iterator[tuple[int, TaskRecord, list[int]]]:
-    pairs: Iterable[tuple[TaskRecord, TaskExamples]] = zip(records, train_sets, strict=True)
-    bar = tqdm(pairs, desc="evaluate", unit="task", total=len(records), disable=None)
-    for task_id, (record, examples) in enumerate(bar):
-        yield task_id, record, examples.label_ids
 
 
 def _metrics(
