@@ -167,7 +167,7 @@ def _choose(entry: HubEntry, found: Mapping[str, Files]) -> Files:
     wanted = entry.hub_config
     if wanted is None and len(found) == 1:
         return next(iter(found.values()))
-    if wanted in found:
+    if wanted is not None and wanted in found:
         return found[wanted]
     what = f"the configuration {wanted!r}" if wanted else "exactly one configuration"
     raise GymError(

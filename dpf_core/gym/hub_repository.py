@@ -102,9 +102,11 @@ class HubRepository:
 
 def _progress_bar(name: str) -> Any:
     """Return a class of progress bars that say which repository they are about."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]
+    untyped: Any = tqdm
+
+    class Bar(untyped):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs | {"desc": f"{name}: {kwargs.get('desc') or ''}"})
 
