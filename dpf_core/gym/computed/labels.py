@@ -34,8 +34,13 @@ def wellformedness(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, A
     """Yield `wellformed`: 0 below a rating of 0.4 and 1 above 0.6; rows between are left out.
 
     Ratings were stored in 32 bits and compared in 64, in which 0.6 of 32 bits is above 0.6.
+
+    Raises:
+        ValueError: A rating is no number.
     """
     for row in rows:
+        if row["rating"] is None:
+            raise ValueError("a rating must be a number, got None")
         rating = float(np.float32(row["rating"]))
         if rating < 0.4 or rating > 0.6:
             yield {**row, "wellformed": int(rating > 0.6)}

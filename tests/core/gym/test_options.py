@@ -26,3 +26,26 @@ def test_text_without_two_options_is_refused(text):
 def test_a_question_has_1_to_26_options(count):
     with pytest.raises(ValueError, match=f"must have 1 to 26 options, got {count}"):
         letter_options(["x"] * count)
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "options"),
+    [
+        ("Q? (A) x (B) y [SEP] It was x.", "Q? [SEP] It was x.", ("x", "y")),
+        ("Q?(A)x(B)y [SEP] It was x.", "Q? [SEP] It was x.", ("x", "y")),
+        ("Q? (1) x (2) y", "Q?", ("x", "y")),
+        ("Q [SEP] C [SEP]  (A) x (B) y", "Q [SEP] C [SEP] ", ("x", "y")),
+        ("Q? (A) x (B) y [SEP] He took (B) home.", "Q? [SEP] He took (B) home.", ("x", "y")),
+    ],
+)
+def test_options_of_other_layouts_are_read_back(text, question, options):
+    assert parse_options(text) == (question, options)
+
+
+def test_options_have_the_letters_and_the_style_that_are_given():
+    assert letter_options(["x", "y"], ["1", "2"], "[{letter}] {text};") == "[1] x;[2] y;"
+
+
+def test_each_option_needs_a_letter():
+    with pytest.raises(ValueError, match="each of 3 options must have a letter, got 'AB'"):
+        letter_options(["x"] * 3, "AB")

@@ -87,3 +87,30 @@ def test_a_blank_input_is_refused(make_spec, mirror, put):
     put("validation", {"text": [" "], "label": [0]})
     with pytest.raises(GymError, match="row 1: the input must not be blank, got ' '"):
         task_rows(MirrorSource(mirror), make_spec(input="{text}"))
+
+
+def test_rows_left_out_by_value_or_by_a_generator_are_counted(make_spec, mirror, put):
+    put("train", {"text": ["a", "b", "c"], "rating": [0.1, 0.5, 0.9], "lang": ["en", "en", "fr"]})
+    spec = make_spec(
+        compute="wellformedness", compute_columns=["rating"], answer="wellformed",
+        keep={"lang": ["en"]}, splits={"train": "train"}, carve={"train_rows": 1, "test_rows": 0},
+    )  # fmt: skip
+    rows = task_rows(MirrorSource(mirror), spec)
+    assert rows.train == [("review: a", "bad")]
+    assert rows.dropped == {"left out or gathered by wellformedness": 1, "lang is not 'en'": 1}
+
+
+def test_an_error_of_a_generator_names_the_row(make_spec, mirror, put):
+    put("train", {"text": ["a", "b"], "rating": [0.1, None]})
+    spec = make_spec(
+        compute="wellformedness", compute_columns=["rating"], answer="wellformed",
+        splits={"train": "train"},
+    )  # fmt: skip
+    with pytest.raises(GymError, match="task 'reviews', split 'train', row 2: "):
+        task_rows(MirrorSource(mirror), spec)
+
+
+def test_an_unknown_generator_is_refused(make_spec, mirror):
+    spec = make_spec(compute="wellformednes", compute_columns=["text"])
+    with pytest.raises(GymError, match=r"got 'wellformednes'. Did you mean 'wellformedness'\?"):
+        task_rows(MirrorSource(mirror), spec)

@@ -23,6 +23,17 @@ from dpf_core.gym.spec import load_specs
         ({"source": {"id": "x", "revision": 1}}, "got 'revision'"),
         ({"official": True}, "official must name a CrossFit task, got 'reviews'"),
         ({"clean": ["tidy"]}, "a cleaning must be one of strip"),
+        ({"answer": "label|tidy"}, "a filter must be one of strip"),
+        ({"sampling": "all"}, "sampling must be one of per_label, overall, got 'all'"),
+        ({"carve": {"train": 0.5}}, "of a task without a test split, got {'train': 0.5}"),
+        ({"carve": {"part": 0.5}, "splits": {"train": "train"}}, "got {'part': 0.5}"),
+        ({"test_fraction": 0.0}, "test_fraction must be in (0, 1]"),
+        ({"test_fraction": 0.5, "splits": {"train": "train"}}, "with test split None"),
+        ({"compute": "sums"}, "compute and compute_columns must be given together"),
+        ({"keep": {"label": 1}}, "keep must be a mapping of field to a list of values"),
+        ({"option_style": "{letter}"}, "option_style must hold {letter} and {text}"),
+        ({"distinct_answers": "sorted"}, "distinct_answers must be given for text alone"),
+        ({"first_option": 1}, "first_option must be given for multiple_choice alone, got 1"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name_and_value(make_spec, changes, message):
@@ -57,6 +68,20 @@ def test_an_official_task_must_not_repeat_the_table(make_spec):
 def test_label_texts_describe_labels_whose_names_are_codes():
     spec = load_catalogue("mirror")["trec"]
     assert set(spec.label_texts) == set(spec.labels)
+
+
+def test_columns_are_those_that_fields_read(make_spec):
+    spec = make_spec(
+        kind="multiple_choice", labels=None, input="{a.b}{options} {c|strip}", options=["d.text"],
+        option_letters="d.label", answer="e", keep={"f": [1]}, drop={"g.h": [2]},
+    )  # fmt: skip
+    assert spec.columns == ("a", "c", "d", "e", "f", "g")
+    assert spec.optional_columns == ()
+
+
+def test_a_computed_task_needs_its_own_columns_and_reads_others_that_are_there(make_spec):
+    spec = make_spec(compute="majority_label", compute_columns=["votes"], input="{text} {more}")
+    assert (spec.columns, spec.optional_columns) == (("votes",), ("text", "more", "label"))
 
 
 def test_the_facts_cover_160_tasks_and_2400_files():
