@@ -26,6 +26,7 @@ CLEANINGS: Mapping[str, Callable[[str], str]] = {
     "escaped_newlines_to_spaces": lambda text: text.replace("\\n", " "),
     "breaks_to_spaces": lambda text: text.translate(str.maketrans("\n\r\t", "   ")),
     "one_line": _one_line,
+    "single_spaces": lambda text: " ".join(text.split()),
     "letters_without_brackets": lambda text: re.sub(r"\(([A-Z])\)", r"\1", text),
     "remove_spaces": lambda text: text.replace(" ", ""),
     "lower": str.lower,

@@ -29,6 +29,7 @@ def test_a_cell_that_is_no_text_is_refused(value):
         ("newlines_to_spaces", " a\tb\\n c\r d "),
         ("breaks_to_spaces", " a b\\n c  d "),
         ("one_line", "a b c d"),
+        ("single_spaces", "a b\\n c d"),
     ],
 )
 def test_each_cleaning_does_what_its_name_says(name, cleaned):
