@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Batch": "dpf_core.model",
-    "Backbone": "dpf_core.backbone",
+    "Backbone": "dpf_core.backbone.encoder",
     "DPFModel": "dpf_core.model",
     "FrontEnd": "dpf_core.model",
     "Fusion": "dpf_core.fusion",
@@ -20,9 +20,9 @@ _EXPORTS = {
     "PromptPool": "dpf_core.prompts",
     "TaskScheduler": "dpf_core.task_scheduler",
     "build_model": "dpf_core.model",
-    "load_backbone": "dpf_core.backbone",
+    "load_backbone": "dpf_core.backbone.loading",
     "load_pool": "dpf_core.pool_io",
-    "place_prompt": "dpf_core.backbone",
+    "place_prompt": "dpf_core.backbone.prompt_placement",
     "save_pool": "dpf_core.pool_io",
     "train": "dpf_core.training.loop",
 }

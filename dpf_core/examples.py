@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dpf_core.backbone import Backbone
+from dpf_core.backbone.encoder import Backbone
 from dpf_core.errors import GymError
 from dpf_core.gym.reader import Row, TaskRecord, parse_options, read_split
 from dpf_core.heads import HeadSpec

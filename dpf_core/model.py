@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dpf_core.backbone import Backbone
+from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads, mean_over_tokens
 from dpf_core.naming import nearest
-from dpf_core.prompt_placement import place_prompt, prompt_start
 from dpf_core.prompts import PromptPool, sample_vocabulary
 from dpf_core.task_scheduler import TaskScheduler
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from dpf_core.backbone import Backbone
+from dpf_core.backbone.encoder import Backbone
 from dpf_core.config import BackboneConfig, ModelConfig, from_mapping, to_mapping
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from dpf_core.backbone import load_backbone
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import EvaluateConfig, RuntimeConfig, TrainConfig
 from dpf_core.errors import CheckpointError
 from dpf_core.evaluation.diagnostics import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dpf_core.backbone import load_backbone
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import ExportConfig, RuntimeConfig
 from dpf_core.export.checked_export import export_and_compare
 from dpf_core.files import write_json

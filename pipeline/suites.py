@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dpf_core.backbone import load_backbone
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import EvaluateConfig, RuntimeConfig
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.per_task import predict

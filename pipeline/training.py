@@ -13,7 +13,8 @@ import torch
 from tqdm import tqdm
 
 import dpf_core
-from dpf_core.backbone import Backbone, load_backbone
+from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig, to_mapping
 from dpf_core.evaluation.diagnostics import weight_alarms
 from dpf_core.examples import RowCounts, TaskExamples, encode_rows, head_spec, split_training_rows

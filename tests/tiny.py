@@ -14,7 +14,8 @@ import tokenizers
 import torch
 import transformers
 
-from dpf_core.backbone import Backbone, load_backbone
+from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import (
     BackboneConfig,
     EvaluateConfig,

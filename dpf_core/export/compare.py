@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.errors import ExportError
 from dpf_core.examples import TaskExamples
 from dpf_core.export.onnx_export import FRONT_END_FILE, FUSED_PROMPT_FILE
 from dpf_core.export.onnx_session import Session, open_session
 from dpf_core.heads import mean_over_tokens
 from dpf_core.model import Batch, DPFModel
-from dpf_core.prompt_placement import place_prompt
 
 _LAYOUTS = ((0, "right"), (0, "left"), (5, "right"), (5, "left"))
 """Padding beyond the longest row, and the side on which padding stands."""

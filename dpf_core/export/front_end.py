@@ -6,8 +6,8 @@ An id that no table holds must end in an error of the runtime, never in another 
 import torch
 from torch import Tensor, nn
 
+from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.model import FrontEnd, SharedPrompt
-from dpf_core.prompt_placement import place_prompt
 
 
 class FusedPrompt(nn.Module):

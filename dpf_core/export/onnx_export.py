@@ -18,7 +18,7 @@ import transformers
 from torch import Tensor
 
 from dpf_core import __version__
-from dpf_core.backbone import Backbone
+from dpf_core.backbone.encoder import Backbone
 from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export.front_end import FusedPrompt, PromptedInput
 from dpf_core.export.onnx_graph import Example, serialise, signature, trace_onnx

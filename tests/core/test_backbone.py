@@ -6,12 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpf_core.backbone import load_backbone
-from dpf_core.backbone_files import weights_sha256
+from dpf_core.backbone.files import weights_sha256
+from dpf_core.backbone.loading import load_backbone
+from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
 from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError, ShapeError
 from dpf_core.files import sha256_file
-from dpf_core.prompt_placement import place_prompt, prompt_start
 from tests import tiny
 
 FAMILIES = ["bert", "electra", "roberta"]

@@ -26,7 +26,7 @@ FILES = {"fused_prompt.onnx", "front_end.onnx", "manifest.json", "tokenizer.json
 EXPORT_A_POOL = """
 import sys
 from pathlib import Path
-from dpf_core.backbone import load_backbone
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.export.onnx_export import export_onnx, staged_folder
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
 pool, out = map(Path, sys.argv[1:])

@@ -3,12 +3,12 @@ import dataclasses
 import pytest
 import torch
 
+from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.examples import collate
 from dpf_core.heads import HeadSpec
 from dpf_core.model import FrontEnd, build_model, embed_texts
-from dpf_core.prompt_placement import place_prompt
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 from tests import tiny

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpf_core.backbone import load_backbone
-from dpf_core.packing import make_packing, packed_attention
+from dpf_core.backbone.loading import load_backbone
+from dpf_core.backbone.packing import make_packing, packed_attention
 from tests import tiny
 
 FAMILIES = ["bert", "electra", "roberta"]

@@ -4,8 +4,8 @@ from dpf_core.gym.official import official_tasks
 from dpf_core.gym.partitions import partitions
 
 SIZES = {
-    # Train, dev and test tasks as CrossFit counts them in its paper (table 1, where the dev tasks of
-    # the four last are called test tasks).
+    # Train, dev and test tasks as CrossFit counts them in its paper (table 1, where the dev tasks
+    # of the four last are called test tasks).
     "random": (120, 20, 20),
     "45cls": (45, 10, 10),
     "23cls+22non-cls": (45, 10, 10),

@@ -1,0 +1,1 @@
+"""The frozen backbone: found, loaded, and run with a prompt among its input."""
