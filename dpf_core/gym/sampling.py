@@ -83,6 +83,14 @@ def each(numbers: RowNumbers) -> Iterator[int]:
         yield from part.tolist()
 
 
+def distinct(numbers: RowNumbers) -> set[int]:
+    """Return the different numbers, without a sorted copy of all."""
+    found: set[int] = set()
+    for part in _parts(numbers):
+        found.update(part.tolist())
+    return found
+
+
 def _parts(numbers: RowNumbers) -> Iterator[RowNumbers]:
     for start in range(0, len(numbers), _PART_ROWS):
         yield numbers[start : start + _PART_ROWS]

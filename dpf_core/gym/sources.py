@@ -15,6 +15,7 @@ SOURCES = ("starter", "mirror", "hub")
 FOLDER_SOURCES = ("mirror", "hub")
 """Sources that can be given a folder."""
 _BATCH_ROWS = 4096
+_BUFFER_BYTES = 1 << 20  # without it a whole column of a row group is read at once
 
 
 class Source(Protocol):
@@ -65,7 +66,7 @@ class MirrorSource:
         key = f"{spec.source_id}/{spec.source_config or 'default'}/{split}.parquet"
         where = f"task {spec.name!r}, split {split!r}"
         try:
-            with parquet.ParquetFile(self.directory / key) as file:
+            with parquet.ParquetFile(self.directory / key, buffer_size=_BUFFER_BYTES) as file:
                 present = file.schema_arrow.names
                 _check_columns(where, key, spec.columns, present)
                 columns = [*spec.columns, *(c for c in spec.optional_columns if c in present)]

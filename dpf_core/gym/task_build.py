@@ -1,9 +1,10 @@
 """Building one task: its rows once over, then CrossFit's fifteen files and the training rows.
 
-Memory: a row costs 8 bytes for its place, 4 for its label, 1 for its readability, and 4 to 12 for
-the row numbers of shuffles; `BYTES_PER_ROW` and `FIXED_BYTES` bound the sum, whatever the length of
-the texts, which stay on disk. Not counted: the interpreter, the batch that a source reads, what a
-generator of `computed` gathers, and 36 bytes for each line that no reader can read.
+Memory: a row costs 8 bytes for its place, 4 for its label, 1 for its readability, 4 to 12 for the
+row numbers of shuffles, and what growing arrays keep in reserve; `BYTES_PER_ROW` and `FIXED_BYTES`
+bound the sum, whatever the length of the texts, which stay on disk. Not counted: the interpreter
+and its libraries, the batch that a source reads, what a generator of `computed` gathers, and 36
+bytes for each line that no reader can read.
 """
 
 import shutil
@@ -11,8 +12,6 @@ from collections import Counter
 from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
-
-import numpy as np
 
 from dpf_core.errors import GymError
 from dpf_core.files import sha256_file
@@ -29,12 +28,13 @@ from dpf_core.gym.manifest import (
 from dpf_core.gym.official import SEEDS, few_shot_file, full_train_file, official_md5
 from dpf_core.gym.row_store import RowStore
 from dpf_core.gym.rows import read_pairs
-from dpf_core.gym.sampling import RowNumbers, carved, each, few_shot, held_out_part
+from dpf_core.gym.sampling import RowNumbers, carved, distinct, each, few_shot, held_out_part
+from dpf_core.gym.source_rows import row_count_differences
 from dpf_core.gym.sources import Source
 from dpf_core.gym.task_spec import TaskSpec
 from dpf_core.gym.terms import MULTIPLE_CHOICE
 
-BYTES_PER_ROW = 32
+BYTES_PER_ROW = 40
 """Upper bound of the memory that each row takes while a task is built."""
 FIXED_BYTES = 16 << 20
 """Upper bound of the memory that a build takes besides."""
@@ -63,6 +63,7 @@ class _TaskBuild:
         self.where = f"task {spec.name!r}"
         self.dropped = Counter(source.dropped(spec))
         self.files: dict[str, FileRecord] = {}
+        self.source_rows: dict[str, int] = {}
 
     def run(self) -> TaskRecord:
         if self.spec.test_split is None:
@@ -106,13 +107,16 @@ class _TaskBuild:
         labelled = labelled and (self.spec.sampling == "per_label" or bool(self.spec.labels))
         where = f"{self.where}, split {split!r}"
         store = RowStore(self.folder / file, where, labelled=labelled)
+        dropped: Counter[str] = Counter()
         try:
-            for pair in read_pairs(self.source, self.spec, split, self.dropped):
+            for pair in read_pairs(self.source, self.spec, split, dropped):
                 store.add(pair)
             _check_rows(len(store), where)
         except BaseException:
             store.close()
             raise
+        self.dropped.update(dropped)
+        self.source_rows[split] = len(store) + dropped.total()
         return store
 
     def _write_part(self, file: str, store: RowStore, rows: RowNumbers, role: str) -> None:
@@ -127,7 +131,7 @@ class _TaskBuild:
             count = len(train)
             labels = None if labels is None else labels[train]
         if labels is not None and spec.labels and not spec.official:
-            _check_label_cover(spec, {store.outputs[label] for label in np.unique(labels)}, count)
+            _check_label_cover(spec, {store.outputs[label] for label in distinct(labels)}, count)
         if spec.sampling != "per_label":
             labels = None
         for seed in SEEDS:
@@ -155,7 +159,7 @@ class _TaskBuild:
     def _record(self) -> TaskRecord:
         spec = self.spec
         sources = {key: sha256_file(path) for key, path in sorted(self.source.files(spec).items())}
-        official, reason = _compare(spec, self.files)
+        official, reason = _compare(spec, self.files, self.source_rows)
         return TaskRecord(
             name=spec.name,
             kind=spec.kind,
@@ -179,14 +183,21 @@ class _TaskBuild:
         )
 
 
-def _compare(spec: TaskSpec, files: dict[str, FileRecord]) -> tuple[OfficialCount | None, str]:
-    """Return how many files equal CrossFit's, and in words which do not."""
+def _compare(
+    spec: TaskSpec, files: dict[str, FileRecord], source_rows: dict[str, int]
+) -> tuple[OfficialCount | None, str]:
+    """Return how many files equal CrossFit's, and in words which do not and why, where known."""
     if not spec.official:
         return None, ""
     expected = official_md5(spec.name)
     differing = sorted(file for file, md5 in expected.items() if files[file].md5 != md5)
     count = OfficialCount(matching=len(expected) - len(differing), of=len(expected))
-    return count, f"CrossFit's differ: {', '.join(differing)}" if differing else ""
+    if not differing:
+        return count, ""
+    causes = row_count_differences(spec, source_rows)
+    if spec.order_unknown:
+        causes.append("CrossFit's order of several answers is not known")
+    return count, "; ".join([*causes, f"CrossFit's differ: {', '.join(differing)}"])
 
 
 def _status(official: OfficialCount | None) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dpf_core.gym.sampling import carved, each, few_shot, held_out_part, shuffled
+from dpf_core.gym.sampling import carved, distinct, each, few_shot, held_out_part, shuffled
 
 LABELS = np.array([number % 2 for number in range(50)], dtype=np.int32)
 
@@ -71,3 +71,7 @@ def test_free_outputs_get_their_shots_altogether():
 
 def test_row_numbers_are_given_one_by_one_across_parts():
     assert list(each(np.arange(200_000, dtype=np.int32))) == list(range(200_000))
+
+
+def test_the_different_numbers_are_found_across_parts():
+    assert distinct(np.array([1] * 70_000 + [5], dtype=np.int32)) == {1, 5}
