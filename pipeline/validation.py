@@ -2,33 +2,35 @@
 
 import dataclasses
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
+from dpf_core.errors import GymError
 from dpf_core.gym.leak_report import Leak, LeakReport
 from dpf_core.gym.leaks import find_leaks
 from dpf_core.gym.reader import Manifest, TaskRecord, load_manifest, split_path
+from dpf_core.gym.workers import Call, run_calls
 from pipeline.validation_config import ValidateConfig
 from pipeline.validation_findings import Finding, ordered
 from pipeline.validation_gates import GATES
+from pipeline.validation_memory import forget, recall, remember, report_key
 from pipeline.validation_report import GymReport, TaskReport
 
 
-def validate_gym(gym: Path, config: ValidateConfig) -> GymReport:
+def validate_gym(gym: Path, config: ValidateConfig, memory: Path | None = None) -> GymReport:
     """Return the findings of every gate for every task of a gym.
 
     Args:
         gym: A folder with manifest.json and the files that it names.
         config: The limits, and the number of processes.
+        memory: A folder of reports; those of unchanged tasks are taken from there. The result is
+            the same.
 
     Raises:
         GymError: The manifest is missing or wrong.
         DPFError: Great Expectations could not evaluate an expectation.
     """
     manifest = load_manifest(gym)
-    reports = tuple(_check_all(gym, manifest, config))
+    reports = tuple(_check_all(gym, manifest, config, memory))
     gates = {finding.gate for report in reports for finding in report.findings}
     if "file_present" in gates:
         return GymReport(manifest=manifest, tasks=reports, leaks=None)
@@ -80,17 +82,34 @@ def _leak_finding(leak: Leak, file: str) -> Finding:
     )
 
 
-def _check_all(gym: Path, manifest: Manifest, config: ValidateConfig) -> Iterator[TaskReport]:
-    check = partial(_check, gym, manifest, config)
-    if config.jobs == 1:
-        yield from map(check, manifest.tasks)
-        return
-    # Importing Great Expectations takes seconds: done by the workers at once, and not here.
-    with ProcessPoolExecutor(config.jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(check, manifest.tasks)
+def _check_all(
+    gym: Path, manifest: Manifest, config: ValidateConfig, memory: Path | None
+) -> Iterator[TaskReport]:
+    """Yield the report of every task in order: recalled ones as they are, the others checked."""
+    keys = {task.name: report_key(gym, manifest, task, config) for task in manifest.tasks}
+    reports = {
+        task.name: report
+        for task in manifest.tasks
+        if memory and (report := recall(memory, task, keys[task.name]))
+    }
+    # Importing Great Expectations takes seconds: the workers do it at the same time.
+    calls = [
+        Call(task.name, _check, (gym, manifest, task, config))
+        for task in manifest.tasks
+        if task.name not in reports
+    ]
+    for name, result, _ in run_calls(calls, config.jobs):
+        if isinstance(result, GymError):
+            raise result
+        reports[name] = result
+        if memory:
+            remember(memory, result, keys[name])
+    if memory:
+        forget(memory, others_than=keys)
+    yield from (reports[task.name] for task in manifest.tasks)
 
 
-def _check(gym: Path, manifest: Manifest, config: ValidateConfig, task: TaskRecord) -> TaskReport:
+def _check(gym: Path, manifest: Manifest, task: TaskRecord, config: ValidateConfig) -> TaskReport:
     from pipeline.validation_run import check_task
 
     return check_task(gym, manifest, task, config)

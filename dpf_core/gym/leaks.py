@@ -11,6 +11,7 @@ training rows there are.
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -181,7 +182,13 @@ def _each(scan: _Scan, manifest: Manifest, jobs: int) -> Iterator[Found]:
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(scan,)
     ) as pool:
-        yield from pool.map(_run, manifest.tasks)
+        try:
+            yield from pool.map(_run, manifest.tasks)
+        except BrokenProcessPool as error:
+            raise GymError(
+                f"a process that looks for leaks must run to its end, got one that was killed "
+                f"({jobs} jobs), as when memory runs out. Use fewer jobs."
+            ) from error
 
 
 def _start(scan: _Scan) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sized
 
 from dpf_core.files import write_json
 from pipeline.params import load_section
-from pipeline.paths import GYM, VALIDATE_METRICS, VALIDATION
+from pipeline.paths import CHECKPOINTS, GYM, VALIDATE_METRICS, VALIDATION
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
 from pipeline.validation import validate_gym
@@ -18,7 +18,7 @@ from pipeline.validation_report import GymReport
 def main() -> int:
     """Validate data/gym, write the JSON report and the pages, and return the exit code."""
     config = ValidateConfig.from_section(load_section("validate"))
-    report = validate_gym(GYM, config)
+    report = validate_gym(GYM, config, memory=CHECKPOINTS / "validate")
     _write(report, config)
     _say(report)
     counts = {severity: len(report.of(severity)) for severity in ("critical", "warning")}

@@ -1,13 +1,16 @@
 """Validation of a whole gym: processes, leaks between tasks, and the profile of each."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.validation import validate_gym
 from pipeline.validation_config import ValidateConfig
-from pipeline.validation_report import GymReport
+from pipeline.validation_report import GymReport, TaskReport
+from pipeline.validation_run import check_task
 from tests.pipeline.small_gym import (
     add,
     build,
@@ -98,3 +101,27 @@ def test_examples_show_different_outputs_first(report: GymReport) -> None:
     films = next(task.profile for task in report.tasks if task.task.name == "films")
     assert [output for _, output in films.examples[:2]] == ["positive", "negative"]
     assert len(films.examples) == 6
+
+
+def test_a_second_run_checks_changed_tasks_alone_and_finds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [(classification(name), add(reviews(name), "test", COPIED)) for name in "ab"]
+    gym = build(tmp_path / "gym", tasks)
+    first = validate_gym(gym, CONFIG, memory=tmp_path / "memory")
+    checked: list[str] = []
+    monkeypatch.setattr("pipeline.validation._check", _noting(checked))
+    assert validate_gym(gym, CONFIG, memory=tmp_path / "memory") == first
+    assert checked == []
+    (gym / "b" / "b_full_train.tsv").write_bytes(b"a late change\tpositive\n")
+    changed = validate_gym(gym, CONFIG, memory=tmp_path / "memory")
+    assert checked == ["b"]
+    assert [task.passed for task in changed.tasks] == [True, False]
+
+
+def _noting(checked: list[str]) -> Callable[..., TaskReport]:
+    def check(*arguments: Any) -> TaskReport:
+        checked.append(arguments[2].name)
+        return check_task(*arguments)
+
+    return check
