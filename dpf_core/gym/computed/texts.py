@@ -20,7 +20,7 @@ def biography_table(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, 
     """
     for row in rows:
         table = row["input_text"]["table"]
-        names, values = table["column_header"], table["content"]
+        names, values = _column(table, "column_header"), _column(table, "content")
         if len(names) != len(values):
             continue
         facts = (
@@ -60,8 +60,8 @@ def plain_plots(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
 def supporting_context(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield `supporting_context`: the paragraphs whose titles are among the supporting facts."""
     for row in rows:
-        titles = row["supporting_facts"]["title"]
-        paragraphs = zip(row["context"]["title"], row["context"]["sentences"], strict=False)
+        titles, context = _column(row["supporting_facts"], "title"), row["context"]
+        paragraphs = zip(_column(context, "title"), _column(context, "sentences"), strict=False)
         kept = ("".join(sentences) for title, sentences in paragraphs if title in titles)
         yield {**row, "supporting_context": " ".join(kept).strip()}
 
@@ -88,6 +88,11 @@ def whole_scores(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any
     for row in rows:
         if row["score"] % 1 == 0:
             yield {**row, "whole_score": int(row["score"])}
+
+
+def _column(table: Any, name: str) -> list[Any]:
+    """Return one column of a table that is a struct of lists or a list of structs."""
+    return list(table[name] if isinstance(table, Mapping) else [item[name] for item in table])
 
 
 def _span(tokens: list[str], tags: list[int], begin: int, inside: int) -> str:

@@ -172,6 +172,15 @@ def test_the_context_holds_supporting_paragraphs_in_the_order_of_the_source():
     assert columns(compute("supporting_context", row), "supporting_context") == [("a1. a2.  c.",)]
 
 
+def test_tables_may_be_lists_of_structs():
+    context = [{"title": "A", "sentences": ["a."]}, {"title": "B", "sentences": ["b."]}]
+    row = {"context": context, "supporting_facts": [{"title": "B", "sent_id": 0}]}
+    assert compute("supporting_context", row)[0]["supporting_context"] == "b."
+    table = [{"column_header": "born", "content": "1815"}]
+    row = {"input_text": {"context": "ada", "table": table}}
+    assert compute("biography_table", row)[0]["table_text"] == "ada [SEP] born: 1815 [n] "
+
+
 def test_plots_with_an_editors_notice_are_left_out_and_answers_occur_once():
     notice = (
         "This article's plot summary may be too long or excessively detailed. Please help improve "
