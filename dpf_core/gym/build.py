@@ -148,10 +148,10 @@ class _Build:
         return True
 
     def _recipe(self, item: _Work) -> str | None:
-        paths = item.source.files(item.spec)
+        paths = _source_files(item)
+        if paths is None:
+            return None
         for path in paths.values():
-            if not path.is_file():
-                return None
             if path not in self._hashes:
                 self._hashes[path] = sha256_file(path)
         hashes = {key: self._hashes[path] for key, path in paths.items()}
@@ -176,9 +176,17 @@ class _Build:
             self.watch(TaskDone(name=name, how=how, seconds=seconds, done=done, total=total))
 
 
+def _source_files(item: _Work) -> dict[str, Path] | None:
+    """Return the task's source files, or None if they cannot be had, as its build will say."""
+    try:
+        paths = item.source.files(item.spec)
+    except GymError:
+        return None
+    return paths if all(path.is_file() for path in paths.values()) else None
+
+
 def _source_bytes(item: _Work) -> int:
-    paths = item.source.files(item.spec).values()
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    return sum(path.stat().st_size for path in (_source_files(item) or {}).values())
 
 
 def _check_names(work: Sequence[_Work]) -> None:

@@ -148,6 +148,24 @@ def test_a_task_that_cannot_be_built_may_be_left_out_with_its_reason(build, make
     ]
 
 
+def test_a_source_that_cannot_be_had_is_a_reason_too(make_spec, mirror, tmp_path):
+    source = Unreachable(mirror)
+    for _ in range(2):  # the second time with an earlier gym
+        manifest = build_gym(
+            source, [make_spec("a"), make_spec("b")], tmp_path / "gym", missing={}, jobs=2
+        )
+        assert manifest.failed == {"b": "b is gone"}
+
+
+class Unreachable(MirrorSource):
+    """A source that has lost task b."""
+
+    def files(self, spec):
+        if spec.name == "b":
+            raise GymError("b is gone")
+        return super().files(spec)
+
+
 def test_a_users_own_task_is_never_left_out(build, incoming):
     (incoming / "mood" / "train.tsv").write_text("a\tangry\n")
     with pytest.raises(GymError, match="task 'mood'"):
