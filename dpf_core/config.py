@@ -35,7 +35,7 @@ class BackboneConfig:
     precision: Precision = "fp32"
     """Of the backbone's weights and activations; prompts and optimiser state are always fp32."""
     attention: Attention = "packed"
-    """`packed` computes nothing for padding (backbone/packing.py); the others are the model library's."""
+    """`packed` does no work on padding (backbone/packing.py); the model library has the others."""
     max_length: int = 128
     """Tokens of an input, special tokens included, prompt excluded; longer inputs are cut."""
     batch_tokens: int = 4096

@@ -53,7 +53,7 @@ class Packing:
         """Return [B, S, H] with zeros at padding, of [1, N, H]."""
         rows, width = self.shape
         flat = packed.new_zeros(rows * width, packed.shape[-1])
-        return flat.index_copy(0, self.tokens, packed[0]).unflatten(0, (rows, width))
+        return flat.index_copy(0, self.tokens, packed[0]).view(rows, width, -1)
 
 
 def make_packing(mask: Tensor) -> Packing:
@@ -148,7 +148,7 @@ def _groups(lengths: Tensor) -> Iterator[Group]:
     """Cut ascending lengths into groups, one for each multiple of `WIDTH_STEP`."""
     widths = (lengths + WIDTH_STEP - 1).div(WIDTH_STEP, rounding_mode="floor") * WIDTH_STEP
     starts = lengths.cumsum(0) - lengths
-    for width in widths.unique().tolist():
+    for width in sorted(set(widths.tolist())):
         member = widths == width
         length, start = lengths[member].unsqueeze(1), starts[member].unsqueeze(1)
         column = torch.arange(width, device=lengths.device)
@@ -178,12 +178,12 @@ def _gather_zero_padded(packed: Tensor, group: Group) -> Tensor:
 
 
 def _heads_first(flat: Tensor, group: Group) -> Tensor:
-    return flat.unflatten(0, group.shape).transpose(1, 2).flatten(0, 1)
+    return flat.view(*group.shape, *flat.shape[1:]).transpose(1, 2).flatten(0, 1)
 
 
 def _per_sequence(scores: Tensor, group: Group) -> Tensor:
     """View [B * heads, S, S] as [B, heads, S, S]."""
-    return scores.unflatten(0, (group.shape[0], -1))
+    return scores.view(group.shape[0], -1, *scores.shape[1:])
 
 
 def _scatter(grouped: Tensor, group: Group, packed: Tensor) -> None:
