@@ -17,7 +17,10 @@ def suite_table(result: Mapping[str, Any]) -> str:
     parts += [f"absent: {item['task']}: {item['reason']}" for item in result["absent"]]
     parts += _sources(result["sources"])
     if result["max_test_rows"] is not None:
-        parts.append(f"note: at most {result['max_test_rows']} rows of each task were scored")
+        parts.append(
+            f"note: at most {result['max_test_rows']} rows of each task were scored, drawn one by "
+            "one, so Question-EM judges only the drawn answers of a question"
+        )
     parts += [f"note: {result['notes']}"] if result["notes"] else []
     return "\n".join(parts)
 
