@@ -34,6 +34,9 @@ def file_suite() -> gx.ExpectationSuite:
             _gate("file_present", gxe.ExpectColumnValuesToNotBeNull, column="sha256"),
             _gate("file_not_empty", gxe.ExpectColumnValuesToBeBetween, column="rows", min_value=1),
             _gate(
+                "every_row", gxe.ExpectColumnValuesToBeBetween, column="unchecked_rows", max_value=0
+            ),
+            _gate(
                 "file_unchanged",
                 gxe.ExpectColumnPairValuesToBeEqual,
                 column_A="sha256",

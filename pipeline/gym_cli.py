@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import gym_build_cli, leaks_cli, own_tasks_cli
+from pipeline import gym_build_cli, leaks_cli, own_tasks_cli, validate_cli
 
 if TYPE_CHECKING:
     from dpf_core.gym.spec import TaskSpec
@@ -21,6 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     gym_build_cli.add_parser(commands)
     _add_list(commands)
     _add_verify(commands)
+    validate_cli.add_parser(commands)
     leaks_cli.add_parser(commands)
     own_tasks_cli.add_parsers(commands)
 

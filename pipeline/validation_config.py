@@ -23,6 +23,11 @@ class ValidateConfig:
     copy of it, in (0, 1]."""
     max_chars: int
     """Longest input or output in characters that draws no warning, > 0."""
+    max_rows: int
+    """First rows of a file that are checked one by one, > 0; a longer file draws a warning.
+
+    Bounds the memory of a process: about 4 kB a row of the task's files.
+    """
     max_conflict_fraction: float
     """Largest share of rows with a twin of another output; above it the stage stops. In [0, 1].
 
@@ -44,7 +49,7 @@ class ValidateConfig:
     """Share of test rows that are also trained on above which there is a warning, in [0, 1]."""
 
     def __post_init__(self) -> None:
-        counts = ("jobs", "max_chars")
+        counts = ("jobs", "max_chars", "max_rows")
         for name in (field.name for field in dataclasses.fields(self)):
             check = _check_count if name in counts else _check_fraction
             check(name, getattr(self, name))

@@ -30,7 +30,7 @@ class Finding:
     split: str
     file: str
     count: int
-    """Rows concerned; for a missing label, the labels; for a whole file, 1."""
+    """Rows concerned; for a missing label the labels, for a whole file its unchecked rows or 1."""
     detail: str
     rows: tuple[int, ...] = ()
     """The first MAX_ROWS line numbers, from 1; empty where the finding is about the whole file."""
@@ -69,7 +69,7 @@ def file_findings(failed: Iterable[Any], files: pd.DataFrame) -> Iterator[Findin
                 severity=config.severity.value,
                 split=row["split"],
                 file=row["file"],
-                count=1,
+                count=max(int(row["unchecked_rows"]), 1),
                 detail=f"the file {GATES[config.meta['gate']].fault}",
             )
 

@@ -32,6 +32,12 @@ GATES: Mapping[str, Gate] = {
         "has no rows",
         "Give the task rows for every split, or remove it from ingest.tasks.",
     ),
+    "every_row": Gate(
+        "Every row is checked",
+        "has rows beyond the first that were checked one by one",
+        "Raise validate.max_rows in params.yaml; leaks are looked for in all rows.",
+        severity="warning",
+    ),
     "file_unchanged": Gate(
         "Files are as ingest wrote them",
         "has other bytes than the manifest records",

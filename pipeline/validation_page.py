@@ -168,6 +168,7 @@ def _span(counts: Sequence[tuple[int, int]]) -> str:
 def _gates(report: GymReport, config: ValidateConfig) -> list[dict[str, Any]]:
     limits = {
         "label_balance": f"warning below {config.min_label_fraction:.1%} of full_train",
+        "every_row": f"warning above {config.max_rows:,} rows of a file",
         "long_text": f"warning above {config.max_chars:,} characters",
         "constant_answer": f"warning above {config.warn_constant_fraction:.1%} of the test rows",
         "duplicate_rows": f"warning above {config.warn_duplicate_fraction:.1%} of a file",

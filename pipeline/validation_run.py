@@ -31,7 +31,8 @@ def check_task(
         GymError: No suite is known for the task's kind.
         DPFError: Great Expectations could not evaluate an expectation.
     """
-    files, table = file_table(gym, manifest, task), row_table(gym, manifest, task)
+    files = file_table(gym, manifest, task, config.max_rows)
+    table = row_table(gym, manifest, task, config.max_rows)
     about_files = file_findings(failed_results(files, file_suite()), files)
     about_rows = row_findings(failed_results(table.rows, row_suite(task, config)), table, task)
     return TaskReport(

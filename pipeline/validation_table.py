@@ -7,9 +7,9 @@ in `pipeline.expectations`.
 """
 
 import dataclasses
-import hashlib
 import string
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from dpf_core.files import sha256_file
 from dpf_core.gym.reader import Manifest, TaskRecord, full_train_path, parse_options, split_path
 from dpf_core.gym.terms import TEXT
 
-FILE_COLUMNS = ["task", "split", "file", "rows", "sha256", "manifest_sha256"]
+FILE_COLUMNS = [
+    "task", "split", "file", "rows", "unchecked_rows", "sha256", "manifest_sha256",
+]  # fmt: skip
 _LINE_COLUMNS = [
     "split", "file", "line", "num_fields", "is_utf8", "is_ended", "is_excused", "input", "output",
     "num_blank_answers", "num_repeated_answers",
@@ -66,20 +68,23 @@ def split_files(gym: Path, manifest: Manifest, task: TaskRecord) -> Iterator[tup
             yield split, split_path(gym, task, split, seed)
 
 
-def file_table(gym: Path, manifest: Manifest, task: TaskRecord) -> pd.DataFrame:
+def file_table(gym: Path, manifest: Manifest, task: TaskRecord, max_rows: int) -> pd.DataFrame:
     """Return one row for each file that the manifest promises, columns FILE_COLUMNS.
 
-    `rows` and `sha256` are null where the file is missing; `manifest_sha256` is the promise.
+    `rows` and `sha256` are null where the file is missing; `manifest_sha256` is the promise, and
+    `unchecked_rows` are those that the row table leaves out.
     """
     records = []
     for split, path in split_files(gym, manifest, task):
         found = path.is_file()
+        rows = _count_lines(path) if found else None
         records.append(
             {
                 "task": task.name,
                 "split": split,
                 "file": path.name,
-                "rows": len(_lines(path.read_bytes())) if found else None,
+                "rows": rows,
+                "unchecked_rows": max((rows or 0) - max_rows, 0),
                 "sha256": sha256_file(path) if found else None,
                 "manifest_sha256": task.files[path.name].sha256,
             }
@@ -87,45 +92,46 @@ def file_table(gym: Path, manifest: Manifest, task: TaskRecord) -> pd.DataFrame:
     return pd.DataFrame(records, columns=FILE_COLUMNS)
 
 
-def row_table(gym: Path, manifest: Manifest, task: TaskRecord) -> RowTable:
-    """Return every line of a task's files, each distinct content once, columns ROW_COLUMNS."""
+def row_table(gym: Path, manifest: Manifest, task: TaskRecord, max_rows: int) -> RowTable:
+    """Return the first lines of a task's files, each distinct content once, columns ROW_COLUMNS."""
     seen: dict[tuple[str, str], str] = {}
     twins: dict[str, tuple[str, ...]] = {}
     lines: list[tuple[object, ...]] = []
     for split, path in split_files(gym, manifest, task):
-        data = path.read_bytes() if path.is_file() else b""
-        digest = hashlib.sha256(data).hexdigest()
-        first = seen.setdefault((split, digest), path.name)
+        if not path.is_file():
+            continue
+        first = seen.setdefault((split, sha256_file(path)), path.name)
         if first != path.name:
             twins[first] = (*twins.get(first, ()), path.name)
             continue
         excused = task.files[path.name].unreadable_lines
-        lines.extend(
-            (split, path.name, *fields) for fields in _parse(data, excused, task.kind == TEXT)
-        )
+        parsed = _parse(path, max_rows, excused, task.kind == TEXT)
+        lines.extend((split, path.name, *fields) for fields in parsed)
     rows = pd.DataFrame(lines, columns=_LINE_COLUMNS)
     return RowTable(_with_comparisons(rows, task), twins)
 
 
-def _lines(data: bytes) -> list[bytes]:
-    lines = data.split(b"\n")
-    return lines if lines[-1] else lines[:-1]
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
-def _parse(data: bytes, excused: Collection[int], is_text: bool) -> Iterator[tuple[object, ...]]:
-    lines = _lines(data)
-    for number, line in enumerate(lines, start=1):
-        is_ended = number < len(lines) or data.endswith(b"\n")
-        if number in excused:
-            yield number, None, True, is_ended, True, *_NO_TEXTS
-            continue
-        fields = line.split(b"\t")
-        try:
-            texts = [field.decode() for field in fields]
-        except UnicodeDecodeError:
-            yield number, len(fields), False, is_ended, False, *_NO_TEXTS
-            continue
-        yield number, len(fields), True, is_ended, False, *_texts(texts, is_text)
+def _parse(
+    path: Path, max_rows: int, excused: Collection[int], is_text: bool
+) -> Iterator[tuple[object, ...]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(islice(file, max_rows), start=1):
+            is_ended = line.endswith(b"\n")
+            if number in excused:
+                yield number, None, True, is_ended, True, *_NO_TEXTS
+                continue
+            fields = line.removesuffix(b"\n").split(b"\t")
+            try:
+                texts = [field.decode() for field in fields]
+            except UnicodeDecodeError:
+                yield number, len(fields), False, is_ended, False, *_NO_TEXTS
+                continue
+            yield number, len(fields), True, is_ended, False, *_texts(texts, is_text)
 
 
 _NO_TEXTS = (None, None, None, None)

@@ -38,6 +38,7 @@ LIMITS = {
     "leak_similarity": 0.8,
     "max_chars": 80,
     "max_conflict_fraction": 0.4,
+    "max_rows": 18,
     "min_label_fraction": 0.2,
     "warn_constant_fraction": 0.7,
     "warn_duplicate_fraction": 0.0,
@@ -46,6 +47,7 @@ LIMITS = {
 }
 CONFIG = ValidateConfig.from_section(LIMITS)
 OFFICIAL = {"official": OfficialCount(matching=15, of=15), "status": "verified"}
+MANY = [(f"film {number}", ("positive", "negative")[number % 2]) for number in range(20)]
 MANY_NEGATIVE = [(f"dull {number}", "negative") for number in "abc"]
 MANY_POSITIVE = [(f"good film number {n}", "positive") for n in range(12)]
 
@@ -135,6 +137,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> GymReport:
             classification("two-faults"),
             _two_faults("two-faults"),
         ),
+        (classification("large"), add(reviews("large"), "full_train", lines(MANY))),
         (classification("war"), _at_war("war")),
         (classification("official-war", **OFFICIAL), _at_war("official-war")),
     ]
@@ -169,13 +172,15 @@ def test_a_fault_fails_its_gate_alone_and_names_its_lines(report: GymReport, nam
         ("empty", "file_not_empty", "empty_16_13_dev.tsv"),
         ("gone", "file_present", "gone_16_21_dev.tsv"),
         ("edited", "file_unchanged", "edited_full_train.tsv"),
+        ("large", "every_row", "large_full_train.tsv"),
     ],
 )
 def test_a_fault_of_a_whole_file_names_the_file(
     report: GymReport, name: str, gate: str, file: str
 ) -> None:
     (finding,) = _findings(report, name)
-    assert (finding.gate, finding.file, finding.severity) == (gate, file, "critical")
+    assert (finding.gate, finding.file) == (gate, file)
+    assert finding.severity == GATES[gate].severity
 
 
 def test_lines_that_the_manifest_lists_as_unreadable_are_a_warning(report: GymReport) -> None:
@@ -231,7 +236,9 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_table_with_a_further_column_fails() -> None:
-    table = pd.DataFrame({name: ["x"] for name in [*FILE_COLUMNS, "further"]} | {"rows": [1]})
+    table = pd.DataFrame(
+        {name: ["x"] for name in [*FILE_COLUMNS, "further"]} | {"rows": [1], "unchecked_rows": [0]}
+    )
     (result,) = failed_results(table, file_suite())
     assert result.expectation_config.meta["gate"] == "columns"
 

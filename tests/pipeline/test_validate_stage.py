@@ -15,6 +15,7 @@ validate:
   leak_similarity: 0.8
   max_chars: 10000
   max_conflict_fraction: 0.4
+  max_rows: 100
   min_label_fraction: 0.02
   warn_constant_fraction: 1.0
   warn_duplicate_fraction: 0.01

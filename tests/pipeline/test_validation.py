@@ -27,6 +27,7 @@ CONFIG = ValidateConfig(
     jobs=1,
     leak_similarity=0.8,
     max_chars=9_000,
+    max_rows=100,
     max_conflict_fraction=0.05,
     min_label_fraction=0.02,
     warn_constant_fraction=1.0,
