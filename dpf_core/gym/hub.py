@@ -15,6 +15,7 @@ from dpf_core.gym.hub_repository import (
     explained,
 )
 from dpf_core.gym.hub_table import HubEntry, hub_table
+from dpf_core.gym.sources import plain_rows
 from dpf_core.gym.spec import TaskSpec
 from dpf_core.naming import nearest
 
@@ -76,7 +77,7 @@ class HubSource:
         theirs = _columns(spec, entry, dataset.column_names, f"{where}: {repository.name}")
         table = dataset.select_columns(list(dict.fromkeys(theirs.values()))).with_format("arrow")
         for batch in table.iter(_BATCH_ROWS):
-            for row in batch.to_pylist():
+            for row in plain_rows(batch, f"{where}: {repository.name}"):
                 ours = {column: row[name] for column, name in theirs.items()}
                 yield ours | _labelled(ours, entry, where)
 

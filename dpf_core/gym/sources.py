@@ -71,13 +71,30 @@ class MirrorSource:
                 _check_columns(where, key, spec.columns, present)
                 columns = [*spec.columns, *(c for c in spec.optional_columns if c in present)]
                 for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-                    yield from batch.to_pylist()
+                    yield from plain_rows(batch, f"{where}: {key}")
         except (OSError, pyarrow.ArrowException) as error:
             reason = " ".join(str(error).split())
             raise GymError(
                 f"{where}: {key} must be a complete parquet file in the mirror, got: {reason}. "
                 "Copy the file again, or leave the task out."
             ) from error
+
+
+def plain_rows(batch: pyarrow.RecordBatch | pyarrow.Table, where: str) -> list[dict[str, Any]]:
+    """Return the rows of a batch as Python values.
+
+    Raises:
+        GymError: A value is damaged: text that is not UTF-8, or a number or time out of range.
+    """
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except (UnicodeDecodeError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise GymError(
+            f"{where} must hold whole values, got: {reason}. Copy the file again, or leave the "
+            "task out."
+        ) from error
+    return rows
 
 
 def open_source(name: str, *, mirror_dir: Path | None) -> Source:
