@@ -42,7 +42,7 @@ matching_option, option_name: The option that the output names, "" for none; "op
 answer, constant_fraction: The option's name, or the output; share of the rows that have it (test).
 num_outputs: Different outputs of the row's input in its split (WHOLE_SPLITS).
 is_trained_on: Whether the input is also in another split than test (test).
-num_labels: Different labels of the task in the row's file (full_train, train).
+num_labels: Different labels of the task in the row's file, if it is read whole (full_train, train).
 label_fraction: Share of the rows that have the row's label (full_train).
 """
 
@@ -108,7 +108,7 @@ def row_table(gym: Path, manifest: Manifest, task: TaskRecord, max_rows: int) ->
         parsed = _parse(path, max_rows, excused, task.kind == TEXT)
         lines.extend((split, path.name, *fields) for fields in parsed)
     rows = pd.DataFrame(lines, columns=_LINE_COLUMNS)
-    return RowTable(_with_comparisons(rows, task), twins)
+    return RowTable(_with_comparisons(rows, task, max_rows), twins)
 
 
 def _count_lines(path: Path) -> int:
@@ -148,7 +148,7 @@ def _texts(texts: list[str], is_text: bool) -> tuple[object, ...]:
     return texts[0], answers[0], blank, len(answers) - len(set(answers))
 
 
-def _with_comparisons(rows: pd.DataFrame, task: TaskRecord) -> pd.DataFrame:
+def _with_comparisons(rows: pd.DataFrame, task: TaskRecord, max_rows: int) -> pd.DataFrame:
     options = [_options(text, output, task) for text, output in _pairs(rows)]
     rows = rows.assign(
         **{
@@ -161,6 +161,7 @@ def _with_comparisons(rows: pd.DataFrame, task: TaskRecord) -> pd.DataFrame:
     num_outputs = rows.groupby(["split", "input"])["output"].transform("nunique")
     is_trained_on = rows["input"].isin(rows.loc[split != "test", "input"].dropna())
     num_labels = label.groupby(rows["file"]).transform("nunique")
+    is_whole = rows["file"].map(rows["file"].value_counts()) < max_rows
     answer = rows["option_name" if task.options == "lettered" else "output"]
     answer = answer.where(split == "test")
     return rows.assign(
@@ -168,7 +169,7 @@ def _with_comparisons(rows: pd.DataFrame, task: TaskRecord) -> pd.DataFrame:
         constant_fraction=_shares(answer),
         num_outputs=num_outputs.where(split.isin(WHOLE_SPLITS)),
         is_trained_on=is_trained_on.astype(object).where(split == "test", None),
-        num_labels=num_labels.where(split.isin(["full_train", "train"])),
+        num_labels=num_labels.where(split.isin(["full_train", "train"]) & is_whole),
         label_fraction=_shares(label.where(split == "full_train")),
     )
 

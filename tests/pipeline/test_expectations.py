@@ -47,7 +47,6 @@ LIMITS = {
 }
 CONFIG = ValidateConfig.from_section(LIMITS)
 OFFICIAL = {"official": OfficialCount(matching=15, of=15), "status": "verified"}
-MANY = [(f"film {number}", ("positive", "negative")[number % 2]) for number in range(20)]
 MANY_NEGATIVE = [(f"dull {number}", "negative") for number in "abc"]
 MANY_POSITIVE = [(f"good film number {n}", "positive") for n in range(12)]
 
@@ -103,6 +102,11 @@ def _two_faults(name: str) -> Files:
     return add(files, *REVIEW_FAULTS["three-columns"][:2])
 
 
+def _late_label(name: str) -> Files:
+    good = [(f"good film {number}", "positive") for number in range(18)]
+    return reviews(name) | {f"{name}_full_train.tsv": lines(good + REVIEWS)}
+
+
 def _at_war(name: str) -> Files:
     other = {"positive": "negative", "negative": "positive"}
     return add(reviews(name), "full_train", lines([(t, other[o]) for t, o in REVIEWS]))
@@ -137,7 +141,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> GymReport:
             classification("two-faults"),
             _two_faults("two-faults"),
         ),
-        (classification("large"), add(reviews("large"), "full_train", lines(MANY))),
+        (classification("large"), _late_label("large")),
         (classification("war"), _at_war("war")),
         (classification("official-war", **OFFICIAL), _at_war("official-war")),
     ]
