@@ -246,8 +246,8 @@ def check_served(tasks: Sequence[HeadSpec]) -> None:
         shown = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
         raise ConfigError(
             f"an encoder's tasks must be {' or '.join(SERVED_KINDS)}, got {len(refused)} of "
-            f"{len(tasks)} that want free text ({shown}). Leave them out (ingest.tasks in "
-            "params.yaml, or --tasks)."
+            f"{len(tasks)} that want free text ({shown}). Choose by kind: ingest.tasks: "
+            f"[{', '.join(SERVED_KINDS)}] in params.yaml."
         )
 
 

@@ -36,7 +36,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "<namespace>/<name>, that is read instead of the hub",
     )
     build.add_argument(
-        "--tasks", metavar="A,B", help="task names, or all that the source has (default: all)"
+        "--tasks",
+        metavar="A,B",
+        help="task names; or all, or kinds, that the source has (default: all)",
     )
     build.add_argument("--incoming", type=Path, metavar="DIR", help="folder with your own tasks")
     build.add_argument("--out", type=Path, metavar="DIR", help="the gym's folder")

@@ -13,7 +13,8 @@ def describe_build(manifest: Manifest) -> str:
     for state, reasons in (("missing", manifest.missing), ("failed", manifest.failed)):
         lines += [f"{name}: {state}, {reason}" for name, reason in reasons.items()]
     counts = f"{len(manifest.missing)} missing, {len(manifest.failed)} failed"
-    lines.append(f"{len(manifest.tasks)} tasks built, {counts}")
+    number = len(manifest.tasks)
+    lines.append(f"{number} task{'s' if number > 1 else ''} built, {counts}")
     if manifest.missing or any(task.official for task in manifest.tasks):
         lines.append(f"CrossFit: {coverage_line(coverage(manifest))}")
     return "\n".join(lines)

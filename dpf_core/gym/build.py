@@ -73,6 +73,8 @@ def build_gym(
     if incoming is not None:
         own_source, own_specs = incoming_tasks(incoming)
         work += [_Work(own_source, spec, False) for spec in own_specs]
+    if not work:
+        raise GymError(_nothing_to_build(missing or {}))
     _check_names(work)
     with replaced_directory(Path(out_dir), marker=MANIFEST_FILE) as fresh:
         build = _Build(work, fresh, EarlierGym.open(out_dir), watch)
@@ -189,6 +191,16 @@ def _source_bytes(item: _Work) -> int:
     return sum(path.stat().st_size for path in (_source_files(item) or {}).values())
 
 
+def _nothing_to_build(missing: Mapping[str, str]) -> str:
+    if not missing:
+        return "a gym must have at least one task, got none. Name tasks, or use 'all'."
+    name, reason = next(iter(missing.items()))
+    return (
+        f"a gym must have at least one task, got none of {len(missing)} chosen; the first one, "
+        f"{name}: {reason}. Correct the source's folder, or choose other tasks."
+    )
+
+
 def _check_names(work: Sequence[_Work]) -> None:
     origins: dict[str, str] = {}
     for item in work:
@@ -199,5 +211,3 @@ def _check_names(work: Sequence[_Work]) -> None:
                 f"{origins[name]} and from {origin}). Rename or leave out one of them."
             )
         origins[name] = origin
-    if not work:
-        raise GymError("a gym must have at least one task, got none. Name tasks, or use 'all'.")

@@ -9,6 +9,7 @@ from importlib import resources
 from dpf_core.errors import GymError
 from dpf_core.gym.sources import Source, absent_files, missing_reason
 from dpf_core.gym.spec import TaskSpec, load_specs
+from dpf_core.gym.terms import KINDS
 from dpf_core.naming import nearest
 
 ALL = "all"
@@ -76,23 +77,30 @@ def _load_file(file: str) -> dict[str, TaskSpec]:
 
 
 def select_tasks(source: Source, names: Sequence[str]) -> Selection:
-    """Return the named tasks, or with `["all"]` every task whose files the source has.
+    """Return the named tasks, or every task of the catalogue whose files the source has.
+
+    Args:
+        source: Where the rows are.
+        names: Task names; or `["all"]`; or kinds, such as `["classification", "multiple_choice"]`,
+            for all tasks of these kinds.
 
     Raises:
         GymError: A name is not in the catalogue or is given twice, or a named task's files are
             absent.
     """
     catalogue = load_catalogue(source.name)
-    if tuple(names) == (ALL,) and source.name == _STARTER:
-        return Selection(tuple(catalogue.values()), None)
-    if tuple(names) == (ALL,):
-        with ThreadPoolExecutor(_FETCHES) as pool:
-            reasons = pool.map(partial(missing_reason, source), catalogue.values())
-            missing = {name: why for name, why in zip(catalogue, reasons, strict=True) if why}
-        specs = tuple(spec for name, spec in catalogue.items() if name not in missing)
-        return Selection(specs, missing)
-    known = catalogue | load_benchmarks(source.name)
-    return Selection(tuple(_named(source, known, name, names) for name in names), None)
+    kinds = set(KINDS if tuple(names) == (ALL,) else names)
+    if not kinds <= set(KINDS):
+        known = catalogue | load_benchmarks(source.name)
+        return Selection(tuple(_named(source, known, name, names) for name in names), None)
+    wanted = {name: spec for name, spec in catalogue.items() if spec.kind in kinds}
+    if source.name == _STARTER:
+        return Selection(tuple(wanted.values()), None)
+    with ThreadPoolExecutor(_FETCHES) as pool:
+        reasons = pool.map(partial(missing_reason, source), wanted.values())
+        missing = {name: why for name, why in zip(wanted, reasons, strict=True) if why}
+    specs = tuple(spec for name, spec in wanted.items() if name not in missing)
+    return Selection(specs, missing)
 
 
 def _named(
@@ -100,9 +108,9 @@ def _named(
 ) -> TaskSpec:
     if name not in catalogue:
         raise GymError(
-            f"a task of source {source.name!r} must be {ALL} or of {', '.join(catalogue)}, got "
-            f"{name!r}.{nearest(name, catalogue)} Correct the name, or add your own task as a "
-            "folder of data/incoming."
+            f"a task must be {ALL}, a kind, or one of the {len(catalogue)} that `dpf gym list "
+            f"--source {source.name}` shows, got {name!r}.{nearest(name, [*catalogue, *KINDS])} "
+            "Correct the name, or add your own task as a folder of data/incoming."
         )
     if list(names).count(name) > 1:
         raise GymError(f"a task must be named once, got {name!r} twice. Remove one.")

@@ -21,7 +21,7 @@ class IngestConfig:
     """The mirror's folder. For `hub` null, or a folder of data-set repositories to read instead;
     null for `starter`."""
     tasks: tuple[str, ...]
-    """Names of the source's tasks; `all` alone is every task that the source has. The tasks of
+    """Names of the source's tasks; or `all`, or kinds, for what the source has. The tasks of
     data/incoming come on top."""
     jobs: int
     """Processes that build tasks, >= 1; the result does not depend on it."""

@@ -40,7 +40,7 @@ def build(tmp_path):
 def test_building_ends_with_how_much_of_crossfit_is_there(build, capsys):
     assert build() == 0
     *_, counts, crossfit, how = capsys.readouterr().out.splitlines()
-    assert counts == f"1 tasks built, {len(KNOWN)} missing, 0 failed"
+    assert counts == f"1 task built, {len(KNOWN)} missing, 0 failed"
     assert crossfit == "CrossFit: 0/160 verified, 160/160 source missing"
     assert how.startswith("1 built in ")
 

@@ -114,6 +114,12 @@ def test_a_gym_without_tasks_is_refused(mirror, tmp_path):
         build_gym(MirrorSource(mirror), [], tmp_path / "gym")
 
 
+def test_a_source_without_any_chosen_task_is_refused_with_a_reason(mirror, tmp_path):
+    missing = {"trec": "mirror lacks trec/default/train.parquet"}
+    with pytest.raises(GymError, match=r"got none of 1 chosen; the first one, trec: mirror lacks"):
+        build_gym(MirrorSource(mirror), [], tmp_path / "gym", missing=missing)
+
+
 def test_too_few_rows_for_a_dev_split_are_refused(build, make_spec):
     with pytest.raises(GymError, match="more rows than 16 shots of a label, got 10 rows in all"):
         build(make_spec(shots=16))

@@ -21,6 +21,13 @@ def test_all_takes_what_the_mirror_has_and_says_why_the_rest_is_missing(sparse):
     )
 
 
+def test_kinds_take_the_tasks_of_these_kinds_that_the_mirror_has(sparse):
+    selection = select_tasks(sparse, ["classification", "multiple_choice"])
+    assert [spec.name for spec in selection.specs] == ["trec", "trec-finegrained"]
+    assert "sciq" in selection.missing
+    assert "samsum" not in selection.missing
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
