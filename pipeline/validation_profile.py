@@ -61,7 +61,7 @@ def _answers(counts: Counter[str], task: TaskRecord) -> tuple[tuple[str, int], .
 
 
 def _quantiles(texts: "pd.Series[Any]") -> tuple[int, ...]:
-    words = texts.dropna().str.split().str.len()
+    words = texts.dropna().str.split().map(len)
     return tuple(int(words.quantile(at, interpolation="nearest")) for at in QUANTILES if len(words))
 
 
