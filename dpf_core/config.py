@@ -85,7 +85,7 @@ class TrainConfig:
 
     seed: int = 13
     """Of initialisation, row choice and batch order."""
-    max_steps: int = 800
+    max_steps: int = 500
     """Optimiser steps at most; early stopping may end sooner."""
     batch_size: int = 24
     """Examples of a step, drawn from all tasks."""
@@ -115,7 +115,7 @@ class TrainConfig:
     """Step size of log lambda."""
     initial_loss_rows: int = 32
     """Rows of a task on which its initial loss L_t(0) is measured."""
-    eval_every_steps: int = 200
+    eval_every_steps: int = 125
     """Steps between measurements on the dev rows."""
     patience: int = 3
     """Measurements without a better dev score before training stops."""
