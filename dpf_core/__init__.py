@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Batch": "dpf_core.model",
-    "Backbone": "dpf_core.backbone.encoder",
+    "Backbone": "dpf_core.backbone.frozen",
     "DPFModel": "dpf_core.model",
     "FrontEnd": "dpf_core.model",
     "Fusion": "dpf_core.fusion",
@@ -19,7 +19,7 @@ _EXPORTS = {
     "LabelTextHeads": "dpf_core.heads",
     "PromptPool": "dpf_core.prompts",
     "TaskScheduler": "dpf_core.task_scheduler",
-    "build_model": "dpf_core.model",
+    "build_model": "dpf_core.build",
     "load_backbone": "dpf_core.backbone.loading",
     "load_pool": "dpf_core.pool_io",
     "place_prompt": "dpf_core.backbone.prompt_placement",

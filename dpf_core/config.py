@@ -1,24 +1,22 @@
 """Frozen settings of the library, one dataclass for each section of params.yaml.
 
-What a value means and where it comes from stands under its field. Reading files is not done here.
+What a value means and where it comes from stands under its field. Filling them from a mapping is
+done in `config_reading.py`.
 """
 
-import dataclasses
-import types
-import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn
 
 from dpf_core.errors import ConfigError
-from dpf_core.naming import nearest
-
-T = TypeVar("T")
 
 Precision = Literal["fp32", "bf16"]
 Attention = Literal["packed", "eager", "sdpa"]
 Method = Literal["dpf", "shared_prompt", "heads_only"]
 LossBalancing = Literal["gradnorm", "equal"]
+Quantization = Literal["int8", "int4"]
+TemperatureMode = Literal["fixed", "learned", "annealed"]
+PoolInit = Literal["vocabulary", "label_words", "task_text", "random"]
+TaskEmbeddingInit = Literal["name", "label_words", "task_text", "random"]
 
 _SEEDS = 2**32
 """NumPy's generators take no seed from here on."""
@@ -34,16 +32,22 @@ class BackboneConfig:
     """Commit of a hub repository; a hub id needs one, anything else refuses it."""
     precision: Precision = "fp32"
     """Of the backbone's weights and activations; prompts and optimiser state are always fp32."""
+    quantization: Quantization | None = None
+    """Load the frozen weights in 8 or 4 bits, with bitsandbytes on a GPU; null: as they are."""
     attention: Attention = "packed"
-    """`packed` does no work on padding (backbone/packing.py); the model library has the others."""
+    """`packed` does no work on padding (backbone/packing.py) and serves encoders; the model library
+    has the others."""
     max_length: int = 128
     """Tokens of an input, special tokens included, prompt excluded; longer inputs are cut."""
+    max_answer_length: int = 32
+    """Tokens of an answer that a language model scores or writes; longer ones are cut."""
     batch_tokens: int = 4096
     """Padded tokens (prompt included) of one forward pass; bounds memory, not results."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
         _at_least(self, "max_length", 8)
+        _at_least(self, "max_answer_length", 1)
         _at_least(self, "batch_tokens", 64)
 
 
@@ -61,6 +65,17 @@ class ModelConfig:
     """K, prompts in the shared pool."""
     temperature: float = 0.9
     """Softmax temperature of the task scheduler, > 0; 0.9 is the paper's best."""
+    temperature_mode: TemperatureMode = "fixed"
+    """`learned` trains it from `temperature`; `annealed` moves it to `final_temperature`."""
+    final_temperature: float | None = None
+    """Where `annealed` ends, > 0, in equal ratios a step; null for the other modes."""
+    pool_init: PoolInit = "vocabulary"
+    """Prompts start as words of the vocabulary drawn at random, as words of the tasks' labels or of
+    their descriptions, or as random numbers with the spread of word embeddings."""
+    task_embedding_init: TaskEmbeddingInit = "name"
+    """What e_t starts as the meaning of, times `task_embedding_scale`; `random`: words' spread."""
+    init_from: str | None = None
+    """Folder of an earlier pool, or of PEFT prompt-tuning adapters, that the parts start from."""
     scheduler_init_std: float = 1.0
     """Standard deviation of the scheduler logits W at the start; 0 gives uniform mixing."""
     task_embedding_scale: float = 0.5
@@ -77,6 +92,7 @@ class ModelConfig:
         for name in ("temperature", "head_scale"):
             _above_zero(self, name)
         _at_least(self, "scheduler_init_std", 0)
+        _check_final_temperature(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,11 +218,16 @@ class RuntimeConfig:
     """What the machine gives; part of the record, because fp32 sums depend on it."""
 
     num_threads: int = 2
-    """Threads of torch's operators."""
+    """Threads of torch's operators, of each process."""
+    num_processes: int = 1
+    """Processes that share each training step; `dpf_core/training/processes.py`."""
+    device: str = "cpu"
+    """Where backbone and prompts are, as torch names devices."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
         _at_least(self, "num_threads", 1)
+        _at_least(self, "num_processes", 1)
 
 
 SECTIONS: dict[type, str] = {
@@ -220,74 +241,13 @@ SECTIONS: dict[type, str] = {
 """The section of params.yaml that each dataclass reads."""
 
 
-def from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Return the dataclass filled from a mapping that names every field and nothing else.
-
-    Args:
-        cls: A dataclass of this module's kind.
-        values: Field name to value, as YAML gives them; a list becomes a tuple.
-        where: The file and section, for messages.
-
-    Raises:
-        ConfigError: There is no mapping, a key is unknown or missing, or a value has the wrong type
-            or range.
-    """
-    hints = typing.get_type_hints(cls)
-    if not isinstance(values, Mapping):
-        raise ConfigError(
-            f"{where} must be a mapping of settings, got {values!r}. Its keys are "
-            f"{', '.join(sorted(hints))}."
-        )
-    for key in values:
-        if key not in hints:
-            raise ConfigError(
-                f"keys of {where} must be {', '.join(sorted(hints))}, got {key!r}."
-                f"{nearest(str(key), hints)} Remove or rename it."
-            )
-    if missing := sorted(set(hints) - set(values)):
-        raise ConfigError(
-            f"{where} must name every setting, got none for {', '.join(missing)}. Add "
-            f"{'it' if len(missing) == 1 else 'them'}; the defaults stand in {cls.__name__}."
-        )
-    return cls(
-        **{key: _typed(value, hints[key], f"{key} of {where}") for key, value in values.items()}
-    )
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a dataclass of this module as plain JSON values."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in dataclasses.asdict(config).items()
-    }
-
-
-def _typed(value: Any, hint: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:
-        if value is None and type(None) in arguments:
-            return None
-        hint = next(argument for argument in arguments if argument is not type(None))
-        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value not in arguments:
-            choices = ", ".join(map(str, arguments))
-            raise ConfigError(
-                f"{where} must be one of {choices}, got {value!r}."
-                f"{nearest(str(value), map(str, arguments))} Correct it."
-            )
-        return value
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_typed(item, arguments[0], where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    wrong_type = not isinstance(hint, type) or not isinstance(value, hint)
-    if wrong_type or isinstance(value, bool) != (hint is bool):
-        raise ConfigError(
-            f"{where} must be {getattr(hint, '__name__', hint)}, got {value!r} "
-            f"({type(value).__name__}). Correct the value's type."
-        )
-    return value
+def _check_final_temperature(config: ModelConfig) -> None:
+    if config.temperature_mode == "annealed":
+        if config.final_temperature is None or not config.final_temperature > 0:
+            _refuse(config, "final_temperature", "> 0 where temperature_mode is annealed")
+    elif config.final_temperature is not None:
+        contract = f"null where temperature_mode is {config.temperature_mode}, as it has no effect"
+        _refuse(config, "final_temperature", contract)
 
 
 def _at_least(config: Any, name: str, bound: float) -> None:
@@ -300,7 +260,7 @@ def _above_zero(config: Any, name: str) -> None:
         _refuse(config, name, "> 0")
 
 
-def _refuse(config: Any, name: str, contract: str) -> typing.NoReturn:
+def _refuse(config: Any, name: str, contract: str) -> NoReturn:
     section, defaults = SECTIONS[type(config)], type(config).__dataclass_fields__
     raise ConfigError(
         f"{name} must be {contract}, got {getattr(config, name)} "

@@ -5,6 +5,7 @@ The order in which examples are seen belongs to `mixing.py`.
 
 import dataclasses
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.answers import collate_answers
+from dpf_core.backbone.frozen import Backbone
+from dpf_core.backbone.language_model import LanguageModel
+from dpf_core.backbone.texts import cut, embed_texts
 from dpf_core.errors import GymError
 from dpf_core.gym.reader import Row, TaskRecord, parse_options, read_split
+from dpf_core.gym.terms import CLASSIFICATION, MULTIPLE_CHOICE, TEXT
 from dpf_core.heads import HeadSpec
-from dpf_core.model import Batch, embed_texts
+from dpf_core.model import Batch
 from dpf_core.naming import nearest
 
 
@@ -27,27 +32,42 @@ class TaskExamples:
     task_id: int
     token_ids: list[list[int]]
     label_ids: list[int]
-    """Index of the right label, or of the right option."""
-    options: Tensor | None
-    """[N, O, H] unit vectors of each row's options, zero where a row has fewer; None if fixed."""
-    candidates: list[tuple[str, ...]] | None
+    """Index of the right label, or of the right option; 0 for free text."""
+    options: Tensor | None = None
+    """[N, O, H] unit vectors of each row's options where an encoder's task is multiple choice, zero
+    where a row has fewer."""
+    candidates: list[tuple[str, ...]] | None = None
     """Each row's option texts for multiple choice."""
+    answer_ids: list[list[list[int]]] | None = None
+    """Each row's candidate answers as tokens, for a language model; one, the right one, for free
+    text."""
+    references: list[tuple[str, ...]] | None = None
+    """Each row's accepted answers for free text."""
     num_truncated: int
     """Rows whose input was cut to the backbone's max_length."""
+    num_truncated_answers: int = 0
+    """Rows with an answer that was cut to the backbone's max_answer_length."""
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.label_ids)
 
+    @property
+    def head_kind(self) -> tuple[bool, bool]:
+        """What keeps examples out of one batch: options for an encoder, free text to write."""
+        return self.options is not None, self.references is not None
+
+    def num_tokens(self, row: int) -> int:
+        """Return the tokens of a row, its candidate answers included, prompt excluded."""
+        answers = [] if self.answer_ids is None else self.answer_ids[row]
+        return len(self.token_ids[row]) + sum(map(len, answers))
+
     def head(self, count: int) -> "TaskExamples":
         """Return the first `count` rows, or all of them where there are fewer."""
-        return dataclasses.replace(
-            self,
-            token_ids=self.token_ids[:count],
-            label_ids=self.label_ids[:count],
-            options=None if self.options is None else self.options[:count],
-            candidates=None if self.candidates is None else self.candidates[:count],
-        )
+        by_row = ("token_ids", "label_ids", "options", "candidates", "answer_ids", "references")
+        parts = {name: getattr(self, name) for name in by_row}
+        kept = {name: part[:count] for name, part in parts.items() if part is not None}
+        return dataclasses.replace(self, **kept)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +91,7 @@ def head_spec(record: TaskRecord) -> HeadSpec:
         labels=labels,
         label_texts=tuple(record.label_texts.get(label, label) for label in labels),
         metric=record.metric,
+        description=record.description,
     )
 
 
@@ -113,33 +134,54 @@ def encode_rows(
         GymError: A row's label is not one of the task's labels or of its own options, or a
             multiple-choice row has no options.
     """
-    inputs = [row.input for row in rows]
     candidates = None
-    if spec.kind == "multiple_choice":
+    inputs = [row.input for row in rows]
+    writer = backbone if isinstance(backbone, LanguageModel) else None
+    if spec.kind == MULTIPLE_CHOICE:
         parsed = [_parse(row, spec) for row in rows]
-        inputs = [question for question, _ in parsed]
         candidates = [options for _, options in parsed]
+        if writer is None:  # an encoder compares the question with each option
+            inputs = [question for question, _ in parsed]
     encoded = backbone.tokenizer(inputs, verbose=False)["input_ids"]  # no warning: we cut and count
-    token_ids = [_cut(ids, backbone.config.max_length) for ids in encoded]
+    token_ids = [cut(ids, backbone) for ids in encoded]
+    answers = None if writer is None else _answers(rows, spec, candidates, writer)
     return TaskExamples(
         task_id=task_id,
         token_ids=token_ids,
         label_ids=label_ids(rows, spec),
-        options=_option_vectors(candidates, backbone) if candidates else None,
+        options=_option_vectors(candidates, backbone) if candidates and writer is None else None,
         candidates=candidates,
-        num_truncated=sum(len(cut) < len(ids) for cut, ids in zip(token_ids, encoded, strict=True)),
+        answer_ids=answers.token_ids if answers else None,
+        references=[row.answers for row in rows] if spec.kind == TEXT else None,
+        num_truncated=sum(
+            len(part) < len(ids) for part, ids in zip(token_ids, encoded, strict=True)
+        ),
+        num_truncated_answers=answers.num_truncated if answers else 0,
     )
 
 
 def label_ids(rows: Sequence[Row], spec: HeadSpec) -> list[int]:
-    """Return the index of each row's label, or of its right option.
+    """Return the index of each row's label, or of its right option; 0 where answers are free text.
 
     Raises:
         GymError: As `encode_rows`.
     """
-    if spec.kind == "multiple_choice":
+    if spec.kind == TEXT:
+        return [0] * len(rows)
+    if spec.kind == MULTIPLE_CHOICE:
         return [_label_id(row, _parse(row, spec)[1], spec) for row in rows]
     return [_label_id(row, spec.labels, spec) for row in rows]
+
+
+def most_frequent_answer(rows: Sequence[Row], spec: HeadSpec) -> int | str:
+    """Return the label id, position of the right option, or text that most rows have.
+
+    Raises:
+        GymError: As `encode_rows`.
+    """
+    if spec.kind == TEXT:
+        return Counter(row.output for row in rows).most_common(1)[0][0]
+    return Counter(label_ids(rows, spec)).most_common(1)[0][0]
 
 
 def collate(examples: Sequence[tuple[TaskExamples, int]]) -> tuple[Batch, Tensor]:
@@ -155,15 +197,14 @@ def collate(examples: Sequence[tuple[TaskExamples, int]]) -> tuple[Batch, Tensor
         ids = task.token_ids[row]
         input_ids[i, : len(ids)] = torch.tensor(ids)
         mask[i, : len(ids)] = 1
-    options = None
-    if examples[0][0].options is not None:
-        vectors = [task.options[row] for task, row in examples if task.options is not None]
-        options = torch.nn.utils.rnn.pad_sequence(vectors, batch_first=True)
+    vectors = [task.options[row] for task, row in examples if task.options is not None]
+    answers = [task.answer_ids[row] for task, row in examples if task.answer_ids is not None]
     batch = Batch(
         task_ids=torch.tensor([task.task_id for task, _ in examples]),
         input_ids=input_ids,
         attention_mask=mask,
-        options=options,
+        options=torch.nn.utils.rnn.pad_sequence(vectors, batch_first=True) if vectors else None,
+        answers=collate_answers(answers) if answers else None,
     )
     return batch, torch.tensor([task.label_ids[row] for task, row in examples])
 
@@ -181,25 +222,45 @@ def micro_batches(
         batch_tokens: Padded tokens of a micro-batch at most (one example may be longer alone).
     """
 
-    def key(position: int) -> tuple[bool, int, int]:
+    def key(position: int) -> tuple[tuple[bool, bool], int, int]:
         task, row = examples[position]
-        return task.options is not None, len(task.token_ids[row]), position
+        return task.head_kind, task.num_tokens(row), position
 
     group: list[int] = []
+    shape = _Shape()
     for position in sorted(range(len(examples)), key=key):
-        width = key(position)[1] + prompt_length
+        wider = shape.with_row(*examples[position])
         other_head = group and key(group[0])[0] != key(position)[0]
-        if other_head or width * (len(group) + 1) > max(batch_tokens, width):
+        tokens = (prompt_length + wider.width) * (len(group) + 1)
+        if group and (other_head or tokens > batch_tokens):
             yield group
-            group = []
+            group, wider = [], _Shape().with_row(*examples[position])
         group.append(position)
+        shape = wider
     if group:
         yield group
 
 
-def _cut(ids: list[int], max_length: int) -> list[int]:
-    """Return ids cut to max_length, with the closing special token kept."""
-    return ids if len(ids) <= max_length else [*ids[: max_length - 1], ids[-1]]
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Longest input, most candidates and longest candidate of a micro-batch."""
+
+    input_tokens: int = 0
+    num_answers: int = 0
+    answer_tokens: int = 0
+
+    @property
+    def width(self) -> int:
+        """Padded tokens of a row, prompt excluded."""
+        return self.input_tokens + self.num_answers * self.answer_tokens
+
+    def with_row(self, task: TaskExamples, row: int) -> "_Shape":
+        answers = [] if task.answer_ids is None else task.answer_ids[row]
+        return _Shape(
+            max(self.input_tokens, len(task.token_ids[row])),
+            max(self.num_answers, len(answers)),
+            max([self.answer_tokens, *map(len, answers)]),
+        )
 
 
 def _parse(row: Row, spec: HeadSpec) -> tuple[str, tuple[str, ...]]:
@@ -227,3 +288,34 @@ def _option_vectors(candidates: Sequence[tuple[str, ...]], backbone: Backbone) -
     for i, options in enumerate(candidates):
         result[i, : len(options)] = vectors[[index[text] for text in options]]
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    token_ids: list[list[list[int]]]
+    num_truncated: int
+
+
+def _answers(
+    rows: Sequence[Row],
+    spec: HeadSpec,
+    candidates: Sequence[tuple[str, ...]] | None,
+    backbone: LanguageModel,
+) -> _Answers:
+    """Return each row's candidate answers as tokens, cut to max_answer_length."""
+    if spec.kind == CLASSIFICATION:
+        texts: Sequence[tuple[str, ...]] = [spec.label_texts] * len(rows)
+    else:
+        texts = candidates or [(row.output,) for row in rows]
+    length, is_text = backbone.config.max_answer_length, spec.kind == TEXT
+    distinct = {text for answers in texts for text in answers}
+    whole = {text: backbone.answer_ids(text, is_closed=is_text) for text in sorted(distinct)}
+    if empty := [text for text, ids in whole.items() if not ids]:
+        raise GymError(
+            f"an answer must have at least one token, got none for {empty[0]!r} ({spec.name}). "
+            "Correct the label or the row."
+        )
+    return _Answers(
+        [[whole[text][:length] for text in answers] for answers in texts],
+        sum(any(len(whole[text]) > length for text in answers) for answers in texts),
+    )

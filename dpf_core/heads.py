@@ -18,12 +18,14 @@ class HeadSpec:
 
     name: str
     kind: str
-    """`classification` or `multiple_choice`, as the gym's manifest says."""
+    """`classification`, `multiple_choice` or `text`, as the gym's manifest says."""
     labels: tuple[str, ...]
-    """In label-id order; empty for multiple choice, whose options come with each example."""
+    """In label-id order; empty for other kinds: options come with each example, text is free."""
     label_texts: tuple[str, ...]
     """The words that describe each label, in the same order."""
     metric: str
+    description: str
+    """What a reader would conclude; prompts may start from it."""
 
 
 class LabelTextHeads(nn.Module):
@@ -39,7 +41,7 @@ class LabelTextHeads(nn.Module):
 
     >>> spec = HeadSpec(
     ...     name="mood", kind="classification", labels=("sad", "glad"),
-    ...     label_texts=("sad", "glad"), metric="ACC",
+    ...     label_texts=("sad", "glad"), metric="ACC", description="",
     ... )
     >>> heads = LabelTextHeads([spec], torch.eye(2), scale=10.0)
     >>> heads(torch.tensor([[0.0, 3.0]]), torch.tensor([0])).tolist()
@@ -95,12 +97,6 @@ class LabelTextHeads(nn.Module):
             )
         every = self.scale * z @ (self.label_vectors + self.delta).T + self.bias  # [B, L]
         return every.gather(1, index.clamp(min=0)).masked_fill(index < 0, float("-inf"))
-
-
-def mean_over_tokens(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Return [B, H], the mean of hidden states [B, S, H] where the mask [B, S] is 1."""
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
 def _label_index(counts: Sequence[int]) -> Tensor:

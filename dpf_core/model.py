@@ -1,6 +1,7 @@
 """The whole model: a front end that makes prompts, a frozen backbone, and heads.
 
-This module only composes the parts; each equation lives in the file that its part names.
+This module only composes the parts; each equation lives in the file that its part names. How they
+start is in `build.py`.
 """
 
 from collections.abc import Sequence
@@ -9,18 +10,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.answers import Answers
+from dpf_core.backbone.frozen import Backbone, mean_over_tokens
+from dpf_core.backbone.generation import Generation
+from dpf_core.backbone.language_model import LanguageModel
 from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.fusion import Fusion
-from dpf_core.heads import HeadSpec, LabelTextHeads, mean_over_tokens
+from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.naming import nearest
-from dpf_core.prompts import PromptPool, sample_vocabulary
+from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
-
-SERVED_KINDS = ("classification", "multiple_choice")
-"""Kinds of tasks that an encoder can answer: it scores given candidates."""
 
 
 class FrontEnd(nn.Module):
@@ -103,7 +104,33 @@ class Batch:
     attention_mask: Tensor
     """[B, S] int64, 1 on real tokens."""
     options: Tensor | None = None
-    """[B, O, H] option vectors where the tasks are multiple choice."""
+    """[B, O, H] option vectors where an encoder's tasks are multiple choice."""
+    answers: Answers | None = None
+    """Candidate answers where the backbone is a language model, which ranks them."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return Batch(
+            task_ids=self.task_ids.to(device),
+            input_ids=self.input_ids.to(device),
+            attention_mask=self.attention_mask.to(device),
+            options=None if self.options is None else self.options.to(device),
+            answers=None if self.answers is None else self.answers.to(device),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptedInput:
+    """What the backbone reads, equation 5."""
+
+    embeds: Tensor
+    """[B, P + S, H]."""
+    mask: Tensor
+    """[B, P + S], 1 on prompt and real tokens."""
+    is_text: Tensor
+    """[B, P + S], 1 on real tokens alone."""
+    layer_prompts: Tensor | None
+    """[B, D-1, P, H] where D > 1."""
 
 
 class DPFModel(nn.Module):
@@ -112,7 +139,7 @@ class DPFModel(nn.Module):
     Args:
         backbone: Frozen; none of its tensors is ever trained.
         front_end: Makes the prompts; None is the baseline without prompts.
-        heads: Score the labels.
+        heads: Score the labels over an encoder; None where a language model ranks their texts.
         tasks: In task-id order.
         config: The settings that the parts were made with.
     """
@@ -121,7 +148,7 @@ class DPFModel(nn.Module):
         self,
         backbone: Backbone,
         front_end: FrontEnd | SharedPrompt | None,
-        heads: LabelTextHeads,
+        heads: LabelTextHeads | None,
         tasks: Sequence[HeadSpec],
         config: ModelConfig,
     ) -> None:
@@ -131,6 +158,11 @@ class DPFModel(nn.Module):
         self.heads = heads
         self.tasks = tuple(tasks)
         self.config = config
+
+    @property
+    def prompt_length(self) -> int:
+        """P, or 0 where there is no prompt."""
+        return 0 if self.front_end is None else self.config.prompt_length
 
     def task_id(self, name: str) -> int:
         """Return the id of a task.
@@ -146,11 +178,14 @@ class DPFModel(nn.Module):
         return names.index(name)
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """Return every trained tensor under the name that it has on disk."""
-        named = {f"heads.{name}": tensor for name, tensor in self.heads.named_parameters()}
-        if self.front_end is not None:
-            named |= {f"front_end.{n}": tensor for n, tensor in self.front_end.named_parameters()}
-        return dict(sorted(named.items()))
+        """Return every tensor that training moves, by name."""
+        parts = {"heads": self.heads, "front_end": self.front_end}
+        return {
+            f"{part}.{name}": tensor
+            for part, module in sorted(parts.items())
+            if module is not None
+            for name, tensor in sorted(module.named_parameters())
+        }
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits [B, C] (equations 1 to 5 and the head)."""
@@ -163,107 +198,71 @@ class DPFModel(nn.Module):
         return self.score(prompts, batch)
 
     def score(self, prompts: Tensor | None, batch: Batch) -> Tensor:
-        """Return logits [B, C] for given fused prompts [B, D, P, H], equation 5 and the head."""
+        """Return logits [B, C] for given fused prompts [B, D, P, H], equation 5 and the head.
+
+        A language model's logits are length-normalised log-likelihoods of the candidates [B, O].
+        """
+        given = self.place(prompts, batch)
+        if self.heads is not None:
+            hidden = self.backbone.encode(given.embeds, given.mask, given.layer_prompts)
+            pooled = mean_over_tokens(hidden, given.is_text)
+            logits: Tensor = self.heads(pooled, batch.task_ids, batch.options)
+            return logits
+        if batch.answers is None:
+            raise TaskIdError("a language model needs candidate answers, got none. Pass `answers`.")
+        return self._writer().rank(given.embeds, given.mask, given.layer_prompts, batch.answers)
+
+    def losses(self, logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of each example in nats, [B].
+
+        Cross-entropy over the candidates. Where a language model has a single candidate, the right
+        answer of free text, its loss is the mean negative log-likelihood of its tokens.
+
+        Args:
+            logits: [B, C], what `score` gives.
+            labels: [B], index of the right candidate.
+            batch: What was scored.
+        """
+        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+        if batch.answers is None:
+            return losses
+        is_free_text = batch.answers.mask.any(dim=-1).sum(dim=1) == 1
+        return torch.where(is_free_text, -logits[:, 0], losses)
+
+    def place(self, prompts: Tensor | None, batch: Batch) -> PromptedInput:
+        """Return the backbone's input for given fused prompts [B, D, P, H], or without any."""
         embeds, mask = self.backbone.embed(batch.input_ids), batch.attention_mask
-        real = mask
-        layer_prompts = None
-        if prompts is not None:
-            embeds, mask = place_prompt(prompts[:, 0], embeds, batch.attention_mask)
-            real = _without_prompt(mask, batch.attention_mask)
-            layer_prompts = prompts[:, 1:] if prompts.shape[1] > 1 else None
-        hidden = self.backbone.encode(embeds, mask, layer_prompts)
-        logits: Tensor = self.heads(mean_over_tokens(hidden, real), batch.task_ids, batch.options)
-        return logits
-
-
-def build_model(
-    backbone: Backbone, tasks: Sequence[HeadSpec], config: ModelConfig, generator: torch.Generator
-) -> DPFModel:
-    """Return a model at the start of training.
-
-    Raises:
-        ConfigError: The prompt does not fit the backbone, or it cannot serve a task.
-    """
-    check_served(tasks)
-    _check_fit(backbone, config)
-    with torch.no_grad():
-        label_vectors = embed_texts(backbone, [text for task in tasks for text in task.label_texts])
-        names = [task.name.replace("-", " ").replace("_", " ") for task in tasks]
-        task_embedding = embed_texts(backbone, names) * config.task_embedding_scale
-    heads = LabelTextHeads(tasks, label_vectors, scale=config.head_scale)
-    front_end = _start_front_end(backbone, task_embedding, config, generator)
-    return DPFModel(backbone, front_end, heads, tasks, config)
-
-
-@torch.no_grad()
-def embed_texts(backbone: Backbone, texts: Sequence[str]) -> Tensor:
-    """Return [N, H], the mean hidden state of each text under the backbone without a prompt."""
-    if not texts:
-        return torch.zeros(0, backbone.hidden_size)
-    rows = []
-    size = max(1, backbone.config.batch_tokens // 64)
-    for start in range(0, len(texts), size):
-        encoded = backbone.tokenizer(
-            list(texts[start : start + size]),
-            padding=True,
-            padding_side="right",
-            truncation=True,
-            max_length=backbone.config.max_length,
-            return_tensors="pt",
-        )
-        mask = encoded["attention_mask"]
-        hidden = backbone.encode(backbone.embed(encoded["input_ids"]), mask)
-        rows.append(mean_over_tokens(hidden, mask))
-    return torch.cat(rows)
-
-
-def _start_front_end(
-    backbone: Backbone, task_embedding: Tensor, config: ModelConfig, generator: torch.Generator
-) -> FrontEnd | SharedPrompt | None:
-    if config.method == "heads_only":
-        return None
-    num_prompts = config.pool_size if config.method == "dpf" else 1
-    shape = (num_prompts, config.prompted_depth, config.prompt_length, backbone.hidden_size)
-    prompts = sample_vocabulary(backbone.word_embeddings.weight, shape, generator)
-    if config.method == "shared_prompt":
-        return SharedPrompt(prompts[0])
-    logits = torch.randn(len(task_embedding), config.pool_size, generator=generator)
-    return FrontEnd(
-        PromptPool(prompts),
-        TaskScheduler(logits * config.scheduler_init_std, temperature=config.temperature),
-        Fusion(task_embedding, gate_bias=config.gate_bias),
-    )
-
-
-def check_served(tasks: Sequence[HeadSpec]) -> None:
-    """Return if an encoder can answer every task.
-
-    Raises:
-        ConfigError: A task wants free text, which an encoder cannot write.
-    """
-    refused = [task.name for task in tasks if task.kind not in SERVED_KINDS]
-    if refused:
-        shown = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
-        raise ConfigError(
-            f"an encoder's tasks must be {' or '.join(SERVED_KINDS)}, got {len(refused)} of "
-            f"{len(tasks)} that want free text ({shown}). Choose by kind: ingest.tasks: "
-            f"[{', '.join(SERVED_KINDS)}] in params.yaml."
+        if prompts is None:
+            return PromptedInput(embeds=embeds, mask=mask, is_text=mask, layer_prompts=None)
+        embeds, mask = place_prompt(prompts[:, 0], embeds, mask)
+        return PromptedInput(
+            embeds=embeds,
+            mask=mask,
+            is_text=_without_prompt(mask, batch.attention_mask),
+            layer_prompts=prompts[:, 1:] if prompts.shape[1] > 1 else None,
         )
 
+    @torch.no_grad()
+    def generate(self, batch: Batch, generation: Generation) -> list[str]:
+        """Return the text that a language model writes after each prompted input.
 
-def _check_fit(backbone: Backbone, config: ModelConfig) -> None:
-    if config.prompted_depth > backbone.num_layers:
-        raise ConfigError(
-            f"prompted_depth must be <= {backbone.num_layers}, the layers of the backbone, got "
-            f"{config.prompted_depth} (model.prompted_depth in params.yaml). Choose fewer layers."
+        Raises:
+            ConfigError: The backbone is an encoder.
+        """
+        prompts = None if self.front_end is None else self.front_end(batch.task_ids)
+        given = self.place(prompts, batch)
+        writer = self._writer()
+        return writer.decode(
+            writer.generate(given.embeds, given.mask, given.layer_prompts, generation)
         )
-    longest = config.prompt_length + backbone.config.max_length
-    if longest > backbone.max_positions:
-        raise ConfigError(
-            f"prompt_length + max_length must be <= {backbone.max_positions}, the backbone's "
-            f"positions, got {longest} (model.prompt_length and backbone.max_length in "
-            "params.yaml). Shorten either."
-        )
+
+    def _writer(self) -> LanguageModel:
+        if not isinstance(self.backbone, LanguageModel):
+            raise ConfigError(
+                f"the backbone must be a decoder or encoder-decoder to write or rank texts, got "
+                f"{self.backbone.model_type!r}. Name another backbone, or score labels with heads."
+            )
+        return self.backbone
 
 
 def _without_prompt(prompted: Tensor, original: Tensor) -> Tensor:

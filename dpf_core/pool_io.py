@@ -12,18 +12,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from dpf_core.backbone.encoder import Backbone
-from dpf_core.config import BackboneConfig, ModelConfig, from_mapping, to_mapping
+from dpf_core.backbone.frozen import Backbone
+from dpf_core.build import build_model
+from dpf_core.config import BackboneConfig, ModelConfig
+from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
 from dpf_core.heads import HeadSpec
-from dpf_core.model import DPFModel, build_model
+from dpf_core.model import DPFModel
 
-FORMAT = "dpf-pool/1"
+FORMAT = "dpf-pool/2"
 
 TENSOR_NAMES = {
     "front_end.pool.prompts": "pool",
     "front_end.scheduler.scheduler_logits": "scheduler_logits",
+    "front_end.scheduler.log_temperature": "log_temperature",
     "front_end.fusion.task_embedding": "task_embedding",
     "front_end.fusion.gate_weight": "gate.weight",
     "front_end.fusion.gate_bias": "gate.bias",
@@ -31,7 +34,7 @@ TENSOR_NAMES = {
     "heads.delta": "head.delta",
     "heads.bias": "head.bias",
 }
-"""Parameter to its name in pool.safetensors."""
+"""Parameter to its name in pool.safetensors; which of them a pool has depends on its settings."""
 
 
 def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> None:
@@ -79,6 +82,7 @@ def task_record(task_id: int, spec: HeadSpec) -> dict[str, Any]:
         "labels": list(spec.labels),
         "label_texts": list(spec.label_texts),
         "metric": spec.metric,
+        "description": spec.description,
     }
 
 
@@ -168,6 +172,7 @@ def _tasks(config: Mapping[str, Any]) -> list[HeadSpec]:
             labels=tuple(task["labels"]),
             label_texts=tuple(task["label_texts"]),
             metric=task["metric"],
+            description=task["description"],
         )
         for task in config["tasks"]
     ]

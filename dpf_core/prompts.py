@@ -63,11 +63,17 @@ def sample_vocabulary(
     Returns:
         [K, D, P, H] float32.
     """
-    num_prompts, depth, length, _ = shape
+    num_prompts, depth, length, hidden_size = shape
     chosen = torch.randint(len(embeddings), (num_prompts, length), generator=generator)
     words = embeddings[chosen].float().unsqueeze(1)  # [K, 1, P, H]
     if depth == 1:
         return words
-    spread = embeddings.float().std()
-    deeper = torch.randn((num_prompts, depth - 1, *shape[2:]), generator=generator) * spread
+    deeper = random_prompts(embeddings, (num_prompts, depth - 1, length, hidden_size), generator)
     return torch.cat([words, deeper], dim=1)
+
+
+def random_prompts(
+    embeddings: Tensor, shape: tuple[int, int, int, int], generator: torch.Generator
+) -> Tensor:
+    """Return normal prompts [K, D, P, H] float32 with the spread of the word embeddings [V, H]."""
+    return torch.randn(shape, generator=generator) * embeddings.float().std()

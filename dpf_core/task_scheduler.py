@@ -3,6 +3,8 @@
 Not the learning-rate schedule; that one is `lr_schedule` in `training/optimizer.py`.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +17,8 @@ class TaskScheduler(nn.Module):
     Args:
         logits: [T, K] start values of W.
         temperature: Divides the logits, > 0; towards 0 a task picks one prompt, large is uniform.
+        is_learned: Train the logarithm of the temperature too.
+        is_kept: Keep the temperature among the tensors of the pool, because it moves.
 
     Raises:
         ConfigError: The temperature is not positive.
@@ -23,19 +27,47 @@ class TaskScheduler(nn.Module):
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]], grad_fn=<SoftmaxBackward0>)
     """
 
-    def __init__(self, logits: Tensor, *, temperature: float) -> None:
+    log_temperature: nn.Parameter | None
+
+    def __init__(
+        self,
+        logits: Tensor,
+        *,
+        temperature: float,
+        is_learned: bool = False,
+        is_kept: bool = False,
+    ) -> None:
         super().__init__()
         self.scheduler_logits = nn.Parameter(logits.detach().clone().float())
-        self.temperature = check_temperature(temperature)
+        self._temperature = check_temperature(temperature)
+        self.log_temperature = None
+        if is_learned or is_kept:
+            start = torch.tensor(math.log(temperature))
+            self.log_temperature = nn.Parameter(start, requires_grad=is_learned)
 
     @property
     def num_tasks(self) -> int:
         """T, the number of tasks."""
         return self.scheduler_logits.shape[0]
 
+    @property
+    def temperature(self) -> float:
+        """What divides the logits now."""
+        moving = self.log_temperature
+        return self._temperature if moving is None else float(moving.detach().exp())
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._temperature = check_temperature(value)
+        if self.log_temperature is not None:
+            with torch.no_grad():
+                self.log_temperature.fill_(math.log(value))
+
     def forward(self, task_ids: Tensor) -> Tensor:
         """Return pi, [B, K] with rows that sum to 1, for task ids [B]."""
-        return torch.softmax(self.scheduler_logits[task_ids] / self.temperature, dim=-1)
+        moving = self.log_temperature
+        temperature = self._temperature if moving is None else moving.exp()
+        return torch.softmax(self.scheduler_logits[task_ids] / temperature, dim=-1)
 
 
 def check_temperature(temperature: float) -> float:

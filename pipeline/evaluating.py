@@ -27,7 +27,7 @@ from dpf_core.examples import (
     TaskExamples,
     encode_rows,
     head_spec,
-    label_ids,
+    most_frequent_answer,
     split_training_rows,
 )
 from dpf_core.files import staged_folders, write_json
@@ -65,7 +65,8 @@ def run_evaluation(
         OSError: An output cannot be written; earlier outputs are untouched.
     """
     make_deterministic(num_threads=runtime.num_threads, seed=train.seed)
-    model = load_pool(paths.pool, load_backbone(backbone_config(read_pool_config(paths.pool))))
+    settings = backbone_config(read_pool_config(paths.pool))
+    model = load_pool(paths.pool, load_backbone(settings, device=runtime.device))
     records = matching_records(paths.gym, model)
     scores, dev_sets = [], []
     for task_id, record in enumerate(tqdm(records, desc="evaluate", unit="task", disable=None)):
@@ -79,7 +80,7 @@ def run_evaluation(
         )
         test_rows = scored_rows(paths.gym, record, config)
         examples = encode_rows(test_rows, spec, task_id, model.backbone)
-        scores.append(score_task(model, examples, label_ids(train_rows, spec)))
+        scores.append(score_task(model, examples, most_frequent_answer(train_rows, spec)))
         dev_sets.append(encode_rows(dev_rows, spec, task_id, model.backbone))
     metrics = _metrics(model, records, scores)
     alarms: list[Alarm] = []
@@ -91,7 +92,7 @@ def run_evaluation(
             str(temperature): sum(values) / len(values)
             for temperature, values in by_temperature.items()
         }
-        alarms += temperature_alarms(model.config.temperature, by_temperature)
+        alarms += temperature_alarms(model.front_end.scheduler.temperature, by_temperature)
     metrics["alarms"] = [asdict(alarm) for alarm in alarms]
     with staged_folders(paths.plots, paths.metrics.parent) as (plots, folder):
         evaluate_plots(metrics, plots)
@@ -158,7 +159,8 @@ def _metrics(
 
 @torch.no_grad()
 def _front_end(model: DPFModel, front_end: FrontEnd) -> dict[str, Any]:
-    mixing = front_end.scheduler(torch.arange(len(model.tasks)))
+    ids = torch.arange(len(model.tasks), device=model.backbone.device)
+    mixing = front_end.scheduler(ids)
     return {
         "diagnostics": front_end_diagnostics(front_end),
         "scheduler": {

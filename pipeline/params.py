@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from dpf_core.config import SECTIONS, from_mapping
+from dpf_core.config import SECTIONS
+from dpf_core.config_reading import from_mapping
 from dpf_core.errors import ConfigError, GymError
 from dpf_core.gym.yaml_file import load_yaml_mapping
 from dpf_core.naming import nearest

@@ -1,7 +1,6 @@
 """One suite scored: gym and pool in, the suite's scores out."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +8,20 @@ from typing import Any
 
 from tqdm import tqdm
 
+from dpf_core.backbone.families import SERVED_KINDS, Kind, family_of
 from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import EvaluateConfig, RuntimeConfig
 from dpf_core.errors import ConfigError
-from dpf_core.evaluation.per_task import predict
+from dpf_core.evaluation.per_task import constant_answers, predict
 from dpf_core.evaluation.suites.scoring import Answered, suite_result
 from dpf_core.evaluation.suites.suite import Suite
-from dpf_core.examples import encode_rows
-from dpf_core.gym.reader import Row, TaskRecord, load_manifest, parse_options, read_split
+from dpf_core.examples import TaskExamples, encode_rows, most_frequent_answer
+from dpf_core.gym.reader import TaskRecord, load_manifest, read_split
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
 from pipeline.evaluating import matching_record, scored_rows
-
-KINDS = ("classification", "multiple_choice")
-"""Kinds of task that an encoder serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +58,10 @@ def run_suite(
         DPFError: The gym, the pool or its backbone is wrong.
     """
     pool_config = read_pool_config(pool)
-    refuse_context_shots(context_shots, pool_config["backbone"]["model_type"])
+    kind = family_of(pool_config["backbone"]["model_type"], str(pool)).kind
+    refuse_context_shots(context_shots, kind, pool_config["backbone"]["model_type"])
     records = {record.name: record for record in load_manifest(gym).tasks}
-    absent = absent_members(suite, records, [task["name"] for task in pool_config["tasks"]])
+    absent = absent_members(suite, records, [task["name"] for task in pool_config["tasks"]], kind)
     present = [m.task for m in suite.members if m.task not in absent]
     if not present:
         raise ConfigError(
@@ -72,7 +70,7 @@ def run_suite(
             "pool on it."
         )
     make_deterministic(num_threads=runtime.num_threads, seed=config.sample_seed)
-    model = load_pool(pool, load_backbone(backbone_config(pool_config)))
+    model = load_pool(pool, load_backbone(backbone_config(pool_config), device=runtime.device))
     start = time.perf_counter()
     answered = {
         name: answer(model, gym, records, name, config)
@@ -88,30 +86,30 @@ def run_suite(
     return Scored(result, time.perf_counter() - start)
 
 
-def refuse_context_shots(shots: int, model_type: str) -> None:
+def refuse_context_shots(shots: int, kind: Kind, model_type: str) -> None:
     """Refuse solved rows in the context of a backbone that cannot read them.
 
     Raises:
-        ConfigError: There are any.
+        ConfigError: There are any, and the backbone is no decoder.
     """
-    if shots:
+    if shots and kind != "decoder":
         raise ConfigError(
-            f"the shots in the context must be 0 for an encoder, got {shots} (the pool's backbone "
-            f"is of type {model_type!r}). It scores one row at a time and continues no text, so "
-            "solved rows before it would only dilute what it reads; its prompt is adapted on them "
-            "instead. Leave --context-shots out."
+            f"the shots in the context must be 0 for an encoder or encoder-decoder, got {shots} "
+            f"(the pool's backbone is of type {model_type!r}). It reads one row at a time and "
+            "continues no text, so solved rows before it would only dilute what it reads; its "
+            "prompt is adapted on them instead. Leave --context-shots out."
         )
 
 
 def absent_members(
-    suite: Suite, records: Mapping[str, TaskRecord], trained: Sequence[str]
+    suite: Suite, records: Mapping[str, TaskRecord], trained: Sequence[str], kind: Kind
 ) -> dict[str, str]:
     """Return the reason for each task of the suite that cannot be scored."""
     absent = {}
     for name in (member.task for member in suite.members):
         if name not in records:
             absent[name] = "the gym does not have it"
-        elif records[name].kind not in KINDS:
+        elif records[name].kind not in SERVED_KINDS[kind]:
             absent[name] = "its answers are free text, which an encoder cannot write"
         elif name not in trained:
             absent[name] = "the pool was not trained on it"
@@ -132,35 +130,24 @@ def answer(
     record = matching_record(records, spec, gym)
     rows = scored_rows(gym, record, config)
     examples = encode_rows(rows, spec, task_id, model.backbone)
-    choices = examples.candidates or [spec.labels] * len(rows)
-    majority = most_frequent(read_split(gym, record, "full_train"), spec)
+    majority = most_frequent_answer(read_split(gym, record, "full_train"), spec)
     return Answered(
         metric=record.metric,
         status=record.status,
         inputs=[row.input for row in rows],
         answers=[row.answers for row in rows],
-        predictions=_chosen(choices, predict(model, examples)[0]),
-        constant=_chosen(choices, [majority] * len(rows)),
-        choices=choices,
+        predictions=predict(model, examples),
+        constant=constant_answers(model, examples, majority),
+        choices=_choices(examples, spec),
         truncated_rows=examples.num_truncated,
     )
 
 
-def most_frequent(rows: Sequence[Row], spec: HeadSpec) -> int:
-    """Return the label id, or position of the right option, that most training rows have."""
-    ids = (
-        (parse_options(row.input)[1] if spec.kind == "multiple_choice" else spec.labels).index(
-            row.output
-        )
-        for row in rows
-    )
-    return Counter(ids).most_common(1)[0][0]
-
-
-def _chosen(choices: Sequence[Sequence[str]], ids: Sequence[int]) -> list[str]:
-    """Return the text of each row's choice; a row with fewer choices gives its last one."""
-    pairs = zip(choices, ids, strict=True)
-    return [texts[min(label_id, len(texts) - 1)] for texts, label_id in pairs]
+def _choices(examples: TaskExamples, spec: HeadSpec) -> Sequence[Sequence[str]]:
+    """Return what each row can be answered with by chance; of free text that is nothing at all."""
+    if examples.references is not None:
+        return [("",)] * len(examples)
+    return examples.candidates or [spec.labels] * len(examples)
 
 
 def _sources(suite: Suite, trained: Sequence[str]) -> dict[str, list[str]] | None:

@@ -13,15 +13,17 @@ import torch
 from tqdm import tqdm
 
 import dpf_core
-from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.loading import load_backbone
-from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig, to_mapping
+from dpf_core.build import build_model
+from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
+from dpf_core.config_reading import to_mapping
 from dpf_core.evaluation.diagnostics import weight_alarms
 from dpf_core.examples import RowCounts, TaskExamples, encode_rows, head_spec, split_training_rows
 from dpf_core.files import sha256_file, staged_folders, write_json, write_text_atomic
 from dpf_core.gym.manifest import MANIFEST_FILE
 from dpf_core.gym.reader import TaskRecord, load_manifest
-from dpf_core.model import DPFModel, build_model
+from dpf_core.model import DPFModel
 from dpf_core.pool_io import save_pool
 from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.determinism import make_deterministic
@@ -60,7 +62,7 @@ def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
     """
     make_deterministic(num_threads=settings.runtime.num_threads, seed=settings.train.seed)
     records = load_manifest(paths.gym).tasks
-    backbone = load_backbone(settings.backbone)
+    backbone = load_backbone(settings.backbone, device=settings.runtime.device)
     model = build_model(
         backbone,
         [head_spec(record) for record in records],

@@ -14,8 +14,9 @@ import tokenizers
 import torch
 import transformers
 
-from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.loading import load_backbone
+from dpf_core.build import build_model
 from dpf_core.config import (
     BackboneConfig,
     EvaluateConfig,
@@ -29,7 +30,7 @@ from dpf_core.gym.build import build_gym
 from dpf_core.gym.incoming import incoming_tasks
 from dpf_core.gym.reader import Row, TaskRecord, load_manifest
 from dpf_core.heads import HeadSpec
-from dpf_core.model import DPFModel, build_model
+from dpf_core.model import DPFModel
 
 T = TypeVar("T")
 Task = tuple[dict[str, Any], Sequence[tuple[str, str]]]
@@ -62,11 +63,34 @@ TASKS: dict[str, Task] = {
     "topic": ({"kind": "classification", "labels": ["animal", "food", "tool"]}, TOPIC),
 }
 
-_FAMILIES = {
-    "bert": (transformers.BertConfig, transformers.BertModel),
-    "electra": (transformers.ElectraConfig, transformers.ElectraModel),
-    "roberta": (transformers.RobertaConfig, transformers.RobertaModel),
-}
+_WITHOUT_POOLER = {"add_pooling_layer": False}
+_CAUSAL = {"num_key_value_heads": 1, "head_dim": 8, "use_sliding_window": False}
+_FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {
+    "bert": (transformers.BertConfig, transformers.BertModel, {}, _WITHOUT_POOLER),
+    "electra": (
+        transformers.ElectraConfig, transformers.ElectraModel, {"embedding_size": 16}, {},
+    ),
+    "roberta": (transformers.RobertaConfig, transformers.RobertaModel, {}, _WITHOUT_POOLER),
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel, {"n_inner": 24}, {}),
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM, _CAUSAL, {}),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM, _CAUSAL, {}),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM, _CAUSAL, {}),
+    "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM, _CAUSAL, {}),
+    "t5": (
+        transformers.T5Config, transformers.T5ForConditionalGeneration,
+        {"d_kv": 8, "d_ff": 24, "num_decoder_layers": 2, "initializer_factor": 1.0}, {},
+    ),
+    "bart": (
+        transformers.BartConfig, transformers.BartForConditionalGeneration,
+        {"encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
+         "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
+         "init_std": 0.5, "scale_embedding": True}, {},
+    ),
+}  # fmt: skip
+ENCODERS = ("bert", "electra", "roberta")
+DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
+ENCODER_DECODERS = ("t5", "bart")
+WRITERS = DECODERS + ENCODER_DECODERS
 _SPECIAL = ["<first>", "[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 _CONFIGS: dict[type, dict[str, Any]] = {
     BackboneConfig: {"max_length": 16},
@@ -85,24 +109,24 @@ def config(cls: type[T], **changes: Any) -> T:
 
 
 def backbone_folder(folder: Path, family: str = "bert", **changes: Any) -> Path:
-    """Write a random encoder of two layers and its word tokenizer; return the folder."""
-    words = sorted(
-        {word for _, rows in TASKS.values() for text, _ in rows for word in text.split()}
-    )
-    vocabulary = {word: i for i, word in enumerate([*_SPECIAL, *words, *TASKS])}
-    settings, model = _FAMILIES[family]
+    """Write a random backbone of two layers and its word tokenizer; return the folder."""
+    tokenizer = _bpe_tokenizer() if family in DECODERS else _word_tokenizer()
+    vocabulary = tokenizer.get_vocab()
+    settings, model, own, without_pooler = _FAMILIES[family]
     sizes = {
         "vocab_size": len(vocabulary), "hidden_size": 16, "num_hidden_layers": 2,
         "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 40,
         "initializer_range": 0.5, "pad_token_id": vocabulary["[PAD]"], "type_vocab_size": 2,
+        "bos_token_id": vocabulary["[CLS]"], "eos_token_id": vocabulary["[SEP]"],
     }  # fmt: skip
-    without_pooler = {"add_pooling_layer": False}
-    if family == "electra":
-        without_pooler = {}  # it has none
-        sizes["embedding_size"] = 16
+    if family in ENCODER_DECODERS:
+        sizes["decoder_start_token_id"] = vocabulary["[PAD]"]
     torch.manual_seed(5)
-    model(settings(**sizes | changes), **without_pooler).save_pretrained(folder)
-    _tokenizer(vocabulary).save_pretrained(folder)
+    made = model(settings(**sizes | own | changes), **without_pooler)
+    if family in WRITERS:  # or the answers of a random model would be all alike
+        torch.nn.init.normal_(made.get_input_embeddings().weight, std=0.5)
+    made.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -110,6 +134,8 @@ def backbone(folder: Path, family: str = "bert", **changes: Any) -> Backbone:
     """Return a frozen tiny backbone, loaded from files; the changes are of its settings."""
     if not folder.exists():
         backbone_folder(folder, family)
+    if family in WRITERS:
+        changes = {"attention": "sdpa", "max_answer_length": 6} | changes
     return load_backbone(config(BackboneConfig, name=str(folder), **changes))
 
 
@@ -176,14 +202,38 @@ def world(backbone: Backbone, gym_folder: Path) -> World:
     return World(backbone, specs, trains, devs)
 
 
-def _tokenizer(vocabulary: dict[str, int]) -> transformers.PreTrainedTokenizerFast:
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
-    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    words.post_processor = tokenizers.processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
+def _word_tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """A tokeniser that opens and closes a text, as encoders have one."""
+    texts = {word for _, rows in TASKS.values() for text, _ in rows for word in text.split()}
+    answers = {answer for _, rows in TASKS.values() for _, answer in rows}
+    words = [*_SPECIAL, *sorted(texts), *TASKS, *sorted(answers - texts - TASKS.keys())]
+    model = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return _wrapped(model, "[CLS] $A [SEP]")
+
+
+def _bpe_tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """A tokeniser of bytes and their merges that opens a text alone, as decoders have one."""
+    model = tokenizers.Tokenizer(tokenizers.models.BPE())
+    model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=900, special_tokens=_SPECIAL, show_progress=False,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    texts = [text for _, rows in TASKS.values() for row in rows for text in (*row, f" {row[1]}")]
+    model.train_from_iterator(texts, trainer)
+    return _wrapped(model, "[CLS] $A")
+
+
+def _wrapped(model: tokenizers.Tokenizer, template: str) -> transformers.PreTrainedTokenizerFast:
+    special = [(name, model.token_to_id(name)) for name in ("[CLS]", "[SEP]") if name in template]
+    model.post_processor = tokenizers.processors.TemplateProcessing(
+        single=template, special_tokens=special
     )
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
-        unk_token="[UNK]", model_max_length=512,
+        tokenizer_object=model, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+        unk_token="[UNK]", eos_token="[SEP]", model_max_length=512,
     )  # fmt: skip

@@ -1,14 +1,19 @@
 """Loading a backbone: it is checked to be whole, frozen, and of a family that is served."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 
-from dpf_core.backbone.encoder import ENCODER_FAMILIES, Backbone
+from dpf_core.backbone.decoder import Decoder
+from dpf_core.backbone.encoder import Encoder
+from dpf_core.backbone.encoder_decoder import EncoderDecoder
+from dpf_core.backbone.families import Family, Kind, check_attention, family_of
 from dpf_core.backbone.files import resolve_directory, weights_sha256
+from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.packing import PACKED, packed_attention
 from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError
@@ -16,31 +21,76 @@ from dpf_core.errors import ConfigError
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
 
 
-def load_backbone(config: BackboneConfig) -> Backbone:
+_CLASSES: dict[Kind, Callable[..., Backbone]] = {
+    "encoder": Encoder,
+    "decoder": Decoder,
+    "encoder_decoder": EncoderDecoder,
+}
+
+
+def load_backbone(config: BackboneConfig, *, device: str = "cpu") -> Backbone:
     """Return the frozen backbone that the settings name.
 
-    Raises:
-        ConfigError: It cannot be found or read, is no served encoder, or has no plain embedding
-            table.
-    """
-    from transformers import AttentionInterface, AutoConfig, AutoModel, AutoTokenizer
+    Args:
+        config: Name, precision, attention.
+        device: Where it runs, as torch names devices.
 
+    Raises:
+        ConfigError: It cannot be found or read, is of no served family, wants code of its own, or
+            has no plain embedding table.
+    """
+    from transformers import AttentionInterface, AutoConfig, AutoTokenizer
+
+    target = torch_device(device)
     directory = resolve_directory(config)
     with _readable(directory, "config.json"):
         settings = AutoConfig.from_pretrained(directory)
-    if settings.model_type not in ENCODER_FAMILIES:
-        raise ConfigError(
-            f"the backbone's family must be one of {', '.join(ENCODER_FAMILIES)}, got "
-            f"{settings.model_type!r} ({directory / 'config.json'}). Name an encoder of these."
-        )
+    family = family_of(settings.model_type, str(directory / "config.json"))
+    check_attention(config, family, settings.model_type)
     AttentionInterface.register(PACKED, packed_attention)
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-    options = {} if settings.model_type == "electra" else {"add_pooling_layer": False}
     weights_sha256(directory)  # refuses a folder without safetensors
+    model = _load_model(directory, config, family)
+    if not any((directory / name).is_file() for name in _VOCABULARIES):
+        raise ConfigError(
+            f"a backbone must have its tokenizer, got none of {', '.join(_VOCABULARIES)} in "
+            f"{directory}. Add the tokenizer that the model was trained with."
+        )
+    with _readable(directory, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(directory)
+    return _CLASSES[family.kind](model.to(target), tokenizer, directory, config)
+
+
+def torch_device(name: str) -> torch.device:
+    """Return the device of a name.
+
+    Raises:
+        ConfigError: torch knows no such device, or this machine has none.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"runtime.device must be a device that torch finds here, such as cpu or cuda, got "
+            f"{name!r} ({reason}). Correct runtime.device in params.yaml."
+        ) from error
+    return device
+
+
+def _load_model(directory: Path, config: BackboneConfig, family: Family) -> Any:
+    import transformers
+
+    loaders = {
+        "encoder": transformers.AutoModel,
+        "decoder": transformers.AutoModelForCausalLM,
+        "encoder_decoder": transformers.AutoModelForSeq2SeqLM,
+    }
+    options: dict[str, Any] = {"add_pooling_layer": False} if family.has_pooler else {}
     with _quiet_transformers(), _readable(directory, "model.safetensors"):
-        model, loading = AutoModel.from_pretrained(
+        model, loading = loaders[family.kind].from_pretrained(
             directory,
-            dtype=dtype,
+            dtype=torch.bfloat16 if config.precision == "bf16" else torch.float32,
             attn_implementation=config.attention,
             use_safetensors=True,
             output_loading_info=True,
@@ -52,19 +102,14 @@ def load_backbone(config: BackboneConfig) -> Backbone:
             "the backbone's file must hold every weight of its architecture, got none for "
             f"{missing} ({directory}). Name a complete model."
         )
-    if model.get_input_embeddings().embedding_dim != settings.hidden_size:
+    table, hidden_size = model.get_input_embeddings(), model.config.hidden_size
+    if not isinstance(table, torch.nn.Embedding) or table.embedding_dim != hidden_size:
+        found = getattr(table, "embedding_dim", type(table).__name__)
         raise ConfigError(
-            f"the backbone's word embeddings must have its hidden size {settings.hidden_size}, got "
-            f"{model.get_input_embeddings().embedding_dim} ({directory}). Name another backbone."
+            f"the backbone's word embeddings must be a table of its hidden size {hidden_size}, got "
+            f"{found} ({directory}). Name another backbone."
         )
-    if not any((directory / name).is_file() for name in _VOCABULARIES):
-        raise ConfigError(
-            f"a backbone must have its tokenizer, got none of {', '.join(_VOCABULARIES)} in "
-            f"{directory}. Add the tokenizer that the model was trained with."
-        )
-    with _readable(directory, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(directory)
-    return Backbone(model, tokenizer, directory, config)
+    return model
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """Predictions and scores of one task."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from dpf_core.evaluation.metrics import accuracy, macro_f1, score
+from dpf_core.backbone.generation import Generation
+from dpf_core.evaluation.metrics import Answer, accuracy, macro_f1, score
 from dpf_core.examples import TaskExamples, collate, micro_batches
-from dpf_core.model import DPFModel
+from dpf_core.model import Batch, DPFModel
 
 FORWARD_BATCH_FACTOR = 4
 """Without a backward pass a micro-batch may hold this many times the tokens."""
@@ -29,41 +30,47 @@ class TaskScore:
 
 
 @torch.inference_mode()
-def predict(model: DPFModel, examples: TaskExamples) -> tuple[list[int], float]:
-    """Return the most likely label id of each row, and the mean cross-entropy in nats."""
-    predictions = [0] * len(examples)
-    total_loss = 0.0
-    prompts = None
-    if model.front_end is not None:
-        prompts = model.front_end(torch.tensor([examples.task_id]))
+def predict(model: DPFModel, examples: TaskExamples) -> list[str]:
+    """Return the most likely candidate of each row, or what the model writes for free text."""
     rows = [(examples, row) for row in range(len(examples))]
-    groups = micro_batches(
-        rows,
-        prompt_length=0 if prompts is None else prompts.shape[2],
-        batch_tokens=model.backbone.config.batch_tokens * FORWARD_BATCH_FACTOR,
-    )
-    for group in groups:
-        batch, labels = collate([rows[position] for position in group])
-        expanded = None if prompts is None else prompts.expand(len(group), -1, -1, -1)
-        logits = model.score(expanded, batch)
-        total_loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
-        for position, prediction in zip(group, logits.argmax(dim=1).tolist(), strict=True):
-            predictions[position] = prediction
-    return predictions, total_loss / max(1, len(examples))
+    answers = [""] * len(examples)
+    if examples.references is not None:
+        generation = Generation(max_new_tokens=model.backbone.config.max_answer_length)
+        for group in _groups(model, rows):
+            batch, _ = collate([rows[position] for position in group])
+            texts = model.generate(batch.to(model.backbone.device), generation)
+            for position, text in zip(group, texts, strict=True):
+                answers[position] = text
+        return answers
+    chosen = [0] * len(examples)
+    for group, logits, _, _ in _scored(model, examples, rows):
+        for position, label_id in zip(group, logits.argmax(dim=1).tolist(), strict=True):
+            chosen[position] = label_id
+    return candidate_texts(model, examples, chosen)
 
 
-def score_task(
-    model: DPFModel, examples: TaskExamples, train_label_ids: Sequence[int]
-) -> TaskScore:
-    """Return a task's scores beside those of always giving the most frequent training label.
+@torch.inference_mode()
+def mean_loss(model: DPFModel, examples: TaskExamples) -> float:
+    """Return the mean loss of the right answers in nats; see `DPFModel.losses`."""
+    rows = [(examples, row) for row in range(len(examples))]
+    total = 0.0
+    for _, logits, labels, batch in _scored(model, examples, rows):
+        total += float(model.losses(logits, labels, batch).sum())
+    return total / max(1, len(examples))
 
-    For multiple choice the most frequent position of the right option stands for the label.
+
+def score_task(model: DPFModel, examples: TaskExamples, majority: int | str) -> TaskScore:
+    """Return a task's scores beside those of always giving the most frequent training answer.
+
+    Args:
+        model: Trained.
+        examples: Rows to score.
+        majority: What `most_frequent_answer` says of the training rows.
     """
     spec = model.tasks[examples.task_id]
-    answers = _texts(model, examples, examples.label_ids)
-    predictions = _texts(model, examples, predict(model, examples)[0])
-    majority = Counter(train_label_ids).most_common(1)[0][0]
-    constant = _texts(model, examples, [majority] * len(examples))
+    answers = right_answers(model, examples)
+    predictions = predict(model, examples)
+    constant = constant_answers(model, examples, majority)
     return TaskScore(
         name=spec.name,
         metric=spec.metric,
@@ -78,12 +85,26 @@ def score_task(
 
 def quick_score(model: DPFModel, examples: TaskExamples) -> float:
     """Return a task's score by its own metric alone."""
-    answers = _texts(model, examples, examples.label_ids)
-    predictions = _texts(model, examples, predict(model, examples)[0])
-    return score(model.tasks[examples.task_id].metric, predictions, answers)
+    metric = model.tasks[examples.task_id].metric
+    return score(metric, predict(model, examples), right_answers(model, examples))
 
 
-def _texts(model: DPFModel, examples: TaskExamples, label_ids: Sequence[int]) -> list[str]:
+def right_answers(model: DPFModel, examples: TaskExamples) -> list[Answer]:
+    """Return each row's right candidate, or all accepted answers where they are free text."""
+    if examples.references is not None:
+        return list(examples.references)
+    return list(candidate_texts(model, examples, examples.label_ids))
+
+
+def constant_answers(model: DPFModel, examples: TaskExamples, majority: int | str) -> list[str]:
+    """Return the answer that always gives one label id, position of an option, or text."""
+    if isinstance(majority, str):
+        return [majority] * len(examples)
+    return candidate_texts(model, examples, [majority] * len(examples))
+
+
+def candidate_texts(model: DPFModel, examples: TaskExamples, label_ids: Sequence[int]) -> list[str]:
+    """Return each row's candidate of an id; a row with fewer candidates gives its last one."""
     if examples.candidates is None:
         labels = model.tasks[examples.task_id].labels
         return [labels[label_id] for label_id in label_ids]
@@ -91,3 +112,25 @@ def _texts(model: DPFModel, examples: TaskExamples, label_ids: Sequence[int]) ->
         options[min(label_id, len(options) - 1)]
         for options, label_id in zip(examples.candidates, label_ids, strict=True)
     ]
+
+
+def _scored(
+    model: DPFModel, examples: TaskExamples, rows: Sequence[tuple[TaskExamples, int]]
+) -> Iterator[tuple[list[int], Tensor, Tensor, Batch]]:
+    """Yield positions, logits [B, C], right ids [B] and the batch of each micro-batch."""
+    device, prompts = model.backbone.device, None
+    if model.front_end is not None:
+        prompts = model.front_end(torch.tensor([examples.task_id], device=device))
+    for group in _groups(model, rows):
+        batch, labels = collate([rows[position] for position in group])
+        batch = batch.to(device)
+        expanded = None if prompts is None else prompts.expand(len(group), -1, -1, -1)
+        yield group, model.score(expanded, batch), labels.to(device), batch
+
+
+def _groups(model: DPFModel, rows: Sequence[tuple[TaskExamples, int]]) -> Iterator[list[int]]:
+    return micro_batches(
+        rows,
+        prompt_length=model.prompt_length,
+        batch_tokens=model.backbone.config.batch_tokens * FORWARD_BATCH_FACTOR,
+    )

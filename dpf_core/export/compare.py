@@ -1,6 +1,7 @@
 """How far ONNX Runtime and torch are apart, on every task and on real rows."""
 
 import copy
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from dpf_core.backbone.frozen import mean_over_tokens
+from dpf_core.backbone.language_model import LanguageModel
 from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.errors import ExportError
-from dpf_core.examples import TaskExamples
+from dpf_core.examples import TaskExamples, collate
 from dpf_core.export.onnx_export import FRONT_END_FILE, FUSED_PROMPT_FILE
 from dpf_core.export.onnx_session import Session, open_session
-from dpf_core.heads import mean_over_tokens
 from dpf_core.model import Batch, DPFModel
 
 _LAYOUTS = ((0, "right"), (0, "left"), (5, "right"), (5, "left"))
@@ -160,20 +161,18 @@ def _compare_input(
             hidden = [_encode(model, values) for values in (expected, found)]
             comparison.add(f"hidden states, {case}", names, *hidden)
         if (extra, side) == encoded and one_task:  # heads take one kind of task at a time
-            logits = [_logits(model, states, batch) for states in hidden]
+            logits = [
+                _logits(model, values, states, batch)
+                for values, states in zip((expected, found), hidden, strict=True)
+            ]
             comparison.add(f"logits, {case}", names, *logits)
 
 
 def _batch(rows: Sequence[tuple[TaskExamples, int]], extra: int, side: str) -> Batch:
+    batch, _ = collate(rows)
     ids = [torch.tensor(task.token_ids[row]) for task, row in rows]
     padded, mask = _pad(ids, max(map(len, ids)) + extra, side)
-    options = [task.options[row] for task, row in rows if task.options is not None]
-    return Batch(
-        task_ids=torch.tensor([task.task_id for task, _ in rows]),
-        input_ids=padded,
-        attention_mask=mask,
-        options=pad_sequence(options, batch_first=True) if options else None,
-    )
+    return dataclasses.replace(batch, input_ids=padded, attention_mask=mask)
 
 
 def _pad(ids: Sequence[Tensor], width: int, side: str) -> tuple[Tensor, Tensor]:
@@ -218,10 +217,20 @@ def _encode(model: DPFModel, values: Mapping[str, Tensor]) -> Tensor:
     return hidden * mask.unsqueeze(-1)
 
 
-def _logits(model: DPFModel, hidden: Tensor, batch: Batch) -> Tensor:
+def _logits(model: DPFModel, values: Mapping[str, Tensor], hidden: Tensor, batch: Batch) -> Tensor:
+    """Return logits [B, C] from an input, or from the hidden states that it has given."""
+    if isinstance(model.backbone, LanguageModel) and batch.answers is not None:
+        return model.backbone.rank(
+            values["inputs_embeds"],
+            values["prompted_attention_mask"],
+            values.get("layer_prompts"),
+            batch.answers,
+        )
     mask = batch.attention_mask
     no_prompt = torch.zeros(len(mask), hidden.shape[1] - mask.shape[1], 1)
     real, _ = place_prompt(no_prompt, mask.unsqueeze(-1).float(), mask)  # 0 where the prompt stands
+    if model.heads is None:
+        raise AssertionError("a model without heads ranks answers")
     logits: Tensor = model.heads(
         mean_over_tokens(hidden, real.squeeze(-1)), batch.task_ids, batch.options
     )

@@ -18,7 +18,7 @@ import transformers
 from torch import Tensor
 
 from dpf_core import __version__
-from dpf_core.backbone.encoder import Backbone
+from dpf_core.backbone.frozen import Backbone
 from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export.front_end import FusedPrompt, PromptedInput
 from dpf_core.export.onnx_graph import Example, serialise, signature, trace_onnx
@@ -118,7 +118,7 @@ def portable_tokenizer(backbone: Backbone) -> str:
 
 def _graphs(model: DPFModel, opset: int) -> dict[str, onnx.ModelProto]:
     fused_prompt = FusedPrompt(_exportable_front_end(model), len(model.tasks)).eval()
-    prompted_input = PromptedInput(fused_prompt, model.backbone.word_embeddings.weight).eval()
+    prompted_input = PromptedInput(fused_prompt, model.backbone.embedding_table()).eval()
     tensors: dict[str, Tensor] = {
         TENSOR_NAMES[name]: tensor
         for name, tensor in model.trainable_parameters().items()
@@ -161,13 +161,13 @@ def _exportable_front_end(model: DPFModel) -> FrontEnd | SharedPrompt:
 def _manifest(model: DPFModel) -> dict[str, Any]:
     backbone, config = model.backbone, model.config
     name = backbone.config.name
-    has_pool = isinstance(model.front_end, FrontEnd)
+    pool = model.front_end if isinstance(model.front_end, FrontEnd) else None
     return {
         "format": FORMAT,
         "tasks": [task_record(task_id, spec) for task_id, spec in enumerate(model.tasks)],
         "method": config.method,
-        "temperature": config.temperature if has_pool else None,
-        "pool_size": config.pool_size if has_pool else None,
+        "temperature": None if pool is None else pool.scheduler.temperature,
+        "pool_size": None if pool is None else config.pool_size,
         "prompt_length": config.prompt_length,
         "prompted_depth": config.prompted_depth,
         "hidden_size": backbone.hidden_size,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dpf_core.config import from_mapping
+from dpf_core.config_reading import from_mapping
 from dpf_core.errors import ConfigError
 from dpf_core.gym.catalogue import ALL
 from dpf_core.gym.sources import FOLDER_SOURCES, SOURCES

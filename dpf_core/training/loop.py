@@ -10,13 +10,17 @@ from torch import Tensor
 from dpf_core.config import TrainConfig
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.diagnostics import entropy
-from dpf_core.evaluation.per_task import predict, quick_score
+from dpf_core.evaluation.per_task import mean_loss, quick_score
 from dpf_core.examples import TaskExamples
 from dpf_core.loss_balancing import EqualWeights, GradNorm
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.training.checkpoint import CheckpointStore, Snapshot
 from dpf_core.training.mixing import mixing_table
-from dpf_core.training.optimizer import build_optimizer, set_learning_rate
+from dpf_core.training.optimizer import (
+    annealed_temperature,
+    build_optimizer,
+    set_learning_rate,
+)
 from dpf_core.training.step import StepResult, accumulate_gradients
 
 HistoryRow = tuple[int, str, str, float]
@@ -151,13 +155,14 @@ class _Run:
     def initial_losses(self) -> Tensor:
         """Return L_t(0), [T], on the first rows of each training set (their order is seeded)."""
         count = self.config.initial_loss_rows
-        losses = [predict(self.model, task.head(count))[1] for task in self.train_sets]
+        losses = [mean_loss(self.model, task.head(count)) for task in self.train_sets]
         return torch.tensor(losses)
 
     def advance(self) -> float:
         step = self.state.step
         examples = [(self.train_sets[task], int(row)) for task, row in self.table[step]]
         set_learning_rate(self.optimizer, step, self.config)
+        self._set_temperature(step)
         self.optimizer.zero_grad(set_to_none=True)
         result = accumulate_gradients(self.model, examples, self.balancer.weights)
         loss = float(result.losses.mean())
@@ -211,7 +216,7 @@ class _Run:
         tensors: dict[str, Tensor] = {f"parameter.{n}": t for n, t in self.named.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.state.best.items()}
         for name, parameter in self.named.items():
-            for key, value in self.optimizer.state[parameter].items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = value
         tensors["balancer.weights"] = self.balancer.weights
         if isinstance(self.balancer, GradNorm):
@@ -231,11 +236,15 @@ class _Run:
             for name, tensor in self.named.items():
                 tensor.copy_(tensors[f"parameter.{name}"])
                 suffix = f".{name}"
-                self.optimizer.state[tensor] = {
-                    key.removeprefix("optimizer.").removesuffix(suffix): value
-                    for key, value in tensors.items()
-                    if key.startswith("optimizer.") and key.endswith(suffix)
-                }
+                if tensor.requires_grad:
+                    self.optimizer.state[tensor] = {
+                        # AdamW counts its steps on the CPU
+                        key.removeprefix("optimizer.").removesuffix(suffix): (
+                            value if value.dim() == 0 else value.to(tensor.device)
+                        )
+                        for key, value in tensors.items()
+                        if key.startswith("optimizer.") and key.endswith(suffix)
+                    }
         best = values["best_score"]
         self.state = _State(
             step=values["step"],
@@ -246,6 +255,13 @@ class _Run:
             pending=values["pending"],
         )
         self.balancer.weights = tensors["balancer.weights"]
+
+    def _set_temperature(self, step: int) -> None:
+        front_end, settings = self.model.front_end, self.model.config
+        if settings.temperature_mode == "annealed" and isinstance(front_end, FrontEnd):
+            front_end.scheduler.temperature = annealed_temperature(
+                step, self.config.max_steps, settings
+            )
 
     def _record(self, result: StepResult) -> None:
         state = self.state
@@ -267,7 +283,7 @@ class _Run:
 
 @torch.no_grad()
 def _front_end_rows(front_end: FrontEnd, names: Sequence[str], step: int) -> list[HistoryRow]:
-    task_ids = torch.arange(len(names))
+    task_ids = torch.arange(len(names), device=front_end.pool.prompts.device)
     gates = front_end.fusion.gate(task_ids).mean(dim=1).tolist()
     entropies = entropy(front_end.scheduler(task_ids)).tolist()
     rows = [(step, name, "gate_mean", value) for name, value in zip(names, gates, strict=True)]

@@ -1,10 +1,10 @@
-"""The optimiser and its learning-rate schedule."""
+"""The optimiser, its learning-rate schedule, and the schedule of an annealed temperature."""
 
 import math
 
 import torch
 
-from dpf_core.config import TrainConfig
+from dpf_core.config import ModelConfig, TrainConfig
 from dpf_core.model import DPFModel
 
 
@@ -13,7 +13,7 @@ def build_optimizer(model: DPFModel, config: TrainConfig) -> torch.optim.AdamW:
     groups = []
     for prefix, rate in _rates(config).items():
         named = model.trainable_parameters().items()
-        mine = [tensor for name, tensor in named if _prefix(name, config) == prefix]
+        mine = [t for name, t in named if t.requires_grad and _prefix(name, config) == prefix]
         if mine:
             groups.append({"params": mine, "lr": rate, "peak_lr": rate})
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
@@ -32,6 +32,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, config: Train
     """Set every group's learning rate for a step, from the step alone."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * learning_rate_factor(step, config)
+
+
+def annealed_temperature(step: int, max_steps: int, config: ModelConfig) -> float:
+    """Return the scheduler's temperature at a step, from the first to the last in equal ratios."""
+    if config.final_temperature is None:
+        return config.temperature
+    progress = step / max(1, max_steps - 1)
+    ratio: float = (config.final_temperature / config.temperature) ** progress
+    return config.temperature * ratio
 
 
 def _rates(config: TrainConfig) -> dict[str, float]:

@@ -12,7 +12,7 @@ from dpf_core.model import DPFModel
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """What a step tells of the tasks in its batch; every field is [B], one entry a task."""
+    """What a step tells of its tasks, on the CPU; every field is [B], one entry a task."""
 
     task_ids: Tensor
     losses: Tensor
@@ -34,33 +34,36 @@ def accumulate_gradients(
         examples: (task, row) pairs, the whole batch, tasks mixed.
         task_weights: [T], lambda.
     """
-    ids = torch.tensor([task.task_id for task, _ in examples])
+    device = model.backbone.device
+    task_weights = task_weights.to(device)
+    ids = torch.tensor([task.task_id for task, _ in examples], device=device)
     present, local, counts = torch.unique(ids, return_inverse=True, return_counts=True)
     fused = None if model.front_end is None else model.front_end(present)
     leaf = None if fused is None else fused.detach().requires_grad_()
-    losses = torch.zeros(len(present))
+    losses = torch.zeros(len(present), device=device)
     groups = micro_batches(
         examples,
-        prompt_length=0 if leaf is None else leaf.shape[2],
+        prompt_length=model.prompt_length,
         batch_tokens=model.backbone.config.batch_tokens,
     )
     for group in groups:
         batch, labels = collate([examples[position] for position in group])
+        batch, labels = batch.to(device), labels.to(device)
         where = local[group]
         prompts = None if leaf is None else leaf.index_select(0, where)
         logits = model.score(prompts, batch)
-        shares = torch.nn.functional.cross_entropy(logits, labels, reduction="none") / counts[where]
+        shares = model.losses(logits, labels, batch) / counts[where]
         losses.index_add_(0, where, shares.detach())
         loss = (shares * task_weights[batch.task_ids]).sum()
         if loss.requires_grad:  # options scored without a prompt depend on nothing that is trained
             loss.backward()
-    norms = torch.zeros(len(present))
+    norms = torch.zeros(len(present), device=device)
     if model.front_end is not None and fused is not None and leaf is not None:
         prompt_gradients = _gradient(leaf)
         fused.backward(prompt_gradients)
         unweighted = prompt_gradients / task_weights[present][:, None, None, None]
         norms = model.front_end.pool_gradient_norms(present, unweighted)
-    return StepResult(task_ids=present, losses=losses, gradient_norms=norms)
+    return StepResult(task_ids=present.cpu(), losses=losses.cpu(), gradient_norms=norms.cpu())
 
 
 def _gradient(leaf: Tensor) -> Tensor:

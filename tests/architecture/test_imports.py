@@ -11,9 +11,9 @@ PIPELINE = sorted(Path("pipeline").rglob("*.py"))
 ORCHESTRATION = {"dagster", "dagster_pipes", "dvc", "great_expectations", "pipeline"}
 
 LAYERS = {
-    "foundation": ["__init__", "errors", "config", "files", "naming"],
+    "foundation": ["__init__", "errors", "config", "config_reading", "files", "naming"],
     "parts": ["prompts", "task_scheduler", "fusion", "backbone", "heads", "loss_balancing", "gym"],
-    "composition": ["model", "pool_io", "examples"],
+    "composition": ["model", "initialisation", "build", "pool_io", "examples"],
     "evaluation": ["evaluation"],
     "use": ["training", "export"],
 }

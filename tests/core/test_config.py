@@ -11,9 +11,8 @@ from dpf_core.config import (
     ModelConfig,
     RuntimeConfig,
     TrainConfig,
-    from_mapping,
-    to_mapping,
 )
+from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import ConfigError
 
 ALL = [BackboneConfig, ModelConfig, TrainConfig, EvaluateConfig, ExportConfig, RuntimeConfig]

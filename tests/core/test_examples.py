@@ -4,6 +4,7 @@ import logging
 import pytest
 import torch
 
+from dpf_core.backbone.texts import embed_texts
 from dpf_core.errors import GymError
 from dpf_core.examples import (
     collate,
@@ -13,7 +14,6 @@ from dpf_core.examples import (
     split_training_rows,
 )
 from dpf_core.gym.reader import read_split
-from dpf_core.model import embed_texts
 from tests import tiny
 
 REPEATED = [(f"the dog runs {word}", "sad") for word in ("day", "sun", "rain", "cold") * 5]

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from dpf_core.backbone.frozen import mean_over_tokens
 from dpf_core.errors import ShapeError, TaskIdError
-from dpf_core.heads import HeadSpec, LabelTextHeads, mean_over_tokens
+from dpf_core.heads import HeadSpec, LabelTextHeads
 from tests.properties import gradients
 
 VECTORS = torch.randn(5, 8, generator=torch.Generator().manual_seed(1))
@@ -11,7 +12,9 @@ POOLED = torch.randn(2, 8, generator=torch.Generator().manual_seed(2))
 
 def spec(name, *labels):
     kind = "classification" if labels else "multiple_choice"
-    return HeadSpec(name=name, kind=kind, labels=labels, label_texts=labels, metric="ACC")
+    return HeadSpec(
+        name=name, kind=kind, labels=labels, label_texts=labels, metric="ACC", description=""
+    )
 
 
 def heads():

@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from dpf_core.backbone.prompt_placement import place_prompt
+from dpf_core.backbone.texts import embed_texts
+from dpf_core.build import build_model
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.examples import collate
 from dpf_core.heads import HeadSpec
-from dpf_core.model import FrontEnd, build_model, embed_texts
+from dpf_core.model import FrontEnd
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 from tests import tiny
@@ -178,8 +180,8 @@ def test_a_prompt_that_does_not_fit_the_positions_beside_the_input_is_refused(wo
 def test_a_task_that_wants_free_text_is_refused_by_name(tmp_path):
     backbone = tiny.backbone(tmp_path / "bert")
     specs = [
-        HeadSpec(name="summary", kind="text", labels=(), label_texts=(), metric="Rouge-L"),
-        HeadSpec(name="pick", kind="multiple_choice", labels=(), label_texts=(), metric="ACC"),
+        HeadSpec(name=name, kind=kind, labels=(), label_texts=(), metric="Rouge-L", description="")
+        for name, kind in (("summary", "text"), ("pick", "multiple_choice"))
     ]
     with pytest.raises(ConfigError, match=r"got 1 of 2 that want free text \(summary\)"):
         build_model(backbone, specs, tiny.config(ModelConfig), torch.Generator())

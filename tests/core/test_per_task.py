@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from dpf_core.evaluation.metrics import accuracy, macro_f1
-from dpf_core.evaluation.per_task import predict, quick_score, score_task
+from dpf_core.evaluation.per_task import (
+    candidate_texts,
+    mean_loss,
+    predict,
+    quick_score,
+    score_task,
+)
 from dpf_core.examples import collate
 from tests import tiny
 
@@ -13,19 +19,19 @@ def test_predictions_and_loss_are_those_of_the_models_own_forward(world, method,
     model = world.model(method=method)
     batch, labels = collate(world.rows(task))
     logits = model(batch)
-    predictions, loss = predict(model, world.train_sets[task])
-    assert predictions == logits.argmax(dim=1).tolist()
+    examples = world.train_sets[task]
+    chosen = logits.argmax(dim=1).tolist()
+    assert predict(model, examples) == candidate_texts(model, examples, chosen)
     expected = torch.nn.functional.cross_entropy(logits, labels).detach()
-    assert loss == pytest.approx(float(expected), rel=1e-5)
+    assert mean_loss(model, examples) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_the_size_of_micro_batches_does_not_change_predictions_and_loss(world):
     model = world.model(prompted_depth=2)
-    predictions, loss = predict(model, world.train_sets[2])
+    predictions, loss = predict(model, world.train_sets[2]), mean_loss(model, world.train_sets[2])
     model.backbone = tiny.backbone(world.backbone.directory, batch_tokens=64)
-    cut_predictions, cut_loss = predict(model, world.train_sets[2].head(99))
-    assert cut_predictions == predictions
-    assert cut_loss == pytest.approx(loss, rel=1e-5)
+    assert predict(model, world.train_sets[2].head(99)) == predictions
+    assert mean_loss(model, world.train_sets[2]) == pytest.approx(loss, rel=1e-5)
 
 
 def test_predicting_leaves_no_gradient_and_no_inference_tensor_behind(world):
@@ -38,8 +44,8 @@ def test_the_scores_of_a_task_are_its_metrics_over_answer_texts(world):
     model, examples = world.model(), world.train_sets[2]
     labels = world.specs[2].labels
     answers = [labels[i] for i in examples.label_ids]
-    predictions = [labels[i] for i in predict(model, examples)[0]]
-    found = score_task(model, examples, [2, 2, 1])
+    predictions = predict(model, examples)
+    found = score_task(model, examples, 2)
     assert found.accuracy == accuracy(predictions, answers)
     assert found.score == found.macro_f1 == macro_f1(predictions, answers)
     assert found.majority_score == macro_f1(["tool"] * len(answers), answers)
@@ -49,7 +55,7 @@ def test_the_scores_of_a_task_are_its_metrics_over_answer_texts(world):
 
 def test_always_choosing_a_position_scores_the_options_that_stand_there(world):
     """The third option is the majority; rows with two options give their last one."""
-    found = score_task(world.model(), world.train_sets[1], [2, 2, 0])
+    found = score_task(world.model(), world.train_sets[1], 2)
     examples = world.train_sets[1]
     last = [label == len(c) - 1 for label, c in zip(
         examples.label_ids, examples.candidates, strict=True)]  # fmt: skip
@@ -59,7 +65,8 @@ def test_always_choosing_a_position_scores_the_options_that_stand_there(world):
 def test_a_model_that_is_always_right_scores_1(world, monkeypatch):
     examples = world.train_sets[1]
     monkeypatch.setattr(
-        "dpf_core.evaluation.per_task.predict", lambda *_: (examples.label_ids, 0.0)
+        "dpf_core.evaluation.per_task.predict",
+        lambda model, _: candidate_texts(model, examples, examples.label_ids),
     )
-    found = score_task(world.model(), examples, examples.label_ids)
+    found = score_task(world.model(), examples, 0)
     assert (found.score, found.accuracy, found.macro_f1) == (1, 1, 1)

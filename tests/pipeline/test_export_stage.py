@@ -13,6 +13,8 @@ from pipeline.stages import export
 PARAMS = """
 runtime:
   num_threads: 1
+  num_processes: 1
+  device: cpu
 export:
   opset: 20
   tolerance: 1.0e-4

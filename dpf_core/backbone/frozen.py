@@ -1,0 +1,182 @@
+"""What every frozen backbone is, whatever its family, and how deeper prompts enter its layers.
+
+Nothing here is trained. Prompts go in through `inputs_embeds` alone, so no prompt logic of the
+model library is involved. What a family adds lies in the module that has its name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dpf_core.backbone.families import FAMILIES, SERVED_KINDS
+from dpf_core.backbone.files import weights_sha256
+from dpf_core.backbone.packing import Packing
+from dpf_core.backbone.prompt_placement import prompt_values
+from dpf_core.config import BackboneConfig
+from dpf_core.errors import ConfigError
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen language model that reads embeddings.
+
+    Args:
+        model: A transformers model; its parameters stop requiring gradients.
+        tokenizer: Its fast tokenizer.
+        directory: Where config, weights and tokenizer lie.
+        config: How it was asked for.
+    """
+
+    model: Any
+    """The model library's object, of which the type checker knows nothing."""
+
+    def __init__(self, model: Any, tokenizer: Any, directory: Path, config: BackboneConfig) -> None:
+        super().__init__()
+        self.model = model.eval().requires_grad_(requires_grad=False)
+        self.tokenizer = tokenizer
+        self.directory = directory
+        self.config = config
+        self.sha256 = weights_sha256(directory)
+        self.model_type: str = model.config.model_type
+        self.family = FAMILIES[self.model_type]
+        self.word_embeddings: nn.Embedding = model.get_input_embeddings()
+        self._layers = _find_layers(self._prompted_stack())
+
+    @property
+    def hidden_size(self) -> int:
+        """H."""
+        return self.word_embeddings.embedding_dim
+
+    @property
+    def num_layers(self) -> int:
+        """Layers that can get a prompt of their own; the largest D."""
+        return len(self._layers)
+
+    @property
+    def max_positions(self) -> int | None:
+        """Tokens that the model has positions for, prompt included; None if any number."""
+        if not self.family.has_position_limit:
+            return None
+        table: int = self.model.config.max_position_embeddings
+        return table - self._first_position()
+
+    @property
+    def served_kinds(self) -> tuple[str, ...]:
+        """Kinds of tasks that it can answer."""
+        return SERVED_KINDS[self.family.kind]
+
+    @property
+    def device(self) -> torch.device:
+        """Where its word embeddings are; inputs go there."""
+        return self.word_embeddings.weight.device
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in evaluation mode: a frozen backbone has no dropout."""
+        del mode
+        return super().train(mode=False)
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Return word embeddings [B, S, H] of token ids [B, S], outside autograd."""
+        with torch.no_grad():
+            embedded: Tensor = self.word_embeddings(input_ids)
+        return embedded
+
+    def embedding_table(self) -> Tensor:
+        """Return [V, H], what `embed` gives for each token."""
+        scale: float = getattr(self.word_embeddings, "embed_scale", 1.0)
+        return self.word_embeddings.weight.detach() * scale
+
+    @abstractmethod
+    def encode(
+        self, inputs_embeds: Tensor, attention_mask: Tensor, layer_prompts: Tensor | None = None
+    ) -> Tensor:
+        """Return the last hidden states of the part of the model that reads the prompt.
+
+        Args:
+            inputs_embeds: [B, S, H], prompt included (equation 5).
+            attention_mask: [B, S], 1 on prompt and real tokens; padding on either side.
+            layer_prompts: [B, D-1, P, H]; layer i + 1 finds its P prompt positions replaced by
+                entry i. The prompt stands directly before the first real token.
+
+        Returns:
+            [B, S, H] in float32.
+        """
+
+    @abstractmethod
+    def embed_meaning(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return one vector [B, H] a text, for token ids and mask [B, S] without a prompt.
+
+        An encoder's is the mean hidden state over the real tokens; other backbones give the mean
+        word embedding, because their hidden states predict the next token and lie elsewhere.
+        """
+
+    def _prompted_stack(self) -> nn.Module:
+        """Return the part of the model whose layers the prompt runs through."""
+        model: nn.Module = self.model
+        return model
+
+    def _first_position(self) -> int:
+        padding_id: int = self.model.config.pad_token_id or 0
+        return self.family.positions_start_after_padding * (padding_id + 1)
+
+    @contextmanager
+    def _prompted_layers(
+        self, prompts: Tensor | None, mask: Tensor, packing: Packing | None = None
+    ) -> Iterator[None]:
+        handles = []
+        if prompts is not None:
+            for layer, prompt in zip(self._layers[1:], prompts.unbind(dim=1), strict=False):
+                handles.append(layer.register_forward_pre_hook(_replacer(prompt, mask, packing)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def mean_over_tokens(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Return [B, H], the mean of hidden states [B, S, H] where the mask [B, S] is 1."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def _find_layers(stack: nn.Module) -> list[nn.Module]:
+    expected: int = stack.config.num_hidden_layers  # type: ignore[union-attr, assignment]
+    for module in stack.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == expected:
+            return list(module)
+    raise ConfigError(
+        f"the backbone must keep its {expected} layers in one list, got none in "
+        f"{type(stack).__name__}. Name another backbone."
+    )
+
+
+def _replacer(
+    prompt: Tensor, mask: Tensor, packing: Packing | None
+) -> Callable[..., tuple[Any, ...]]:
+    """Return a pre-hook that puts [B, P, H] over the prompt positions of a layer's input.
+
+    While a text is generated a layer is called again: with one token, whose prompt is in the cache,
+    or without a cache with the whole text so far; and with every row once for each beam.
+    """
+    values, inside = prompt_values(prompt, mask)
+    if packing is not None:
+        values, inside = packing.pack(values), packing.pack(inside)
+
+    def replace(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = args[0]
+        longer = hidden.shape[1] - values.shape[1]
+        if longer < 0:
+            return args
+        beams = hidden.shape[0] // values.shape[0]
+        there, what = (
+            nn.functional.pad(part, (0, 0, 0, longer)).repeat_interleave(beams, dim=0)
+            for part in (inside, values)
+        )
+        return (torch.where(there, what.to(hidden.dtype), hidden), *args[1:])
+
+    return replace
