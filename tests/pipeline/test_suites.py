@@ -74,7 +74,7 @@ def test_a_gym_whose_labels_are_others_is_refused(pool, tmp_path):
 
 def test_shots_in_the_context_of_an_encoder_are_refused_with_the_reason(tiny_gym, pool):
     with pytest.raises(
-        ConfigError, match=r"must be 0 for an encoder or .*, got 5 .*continues no text"
+        ConfigError, match=r"must be 0 for .*, got 5 .*continues no text"
     ):
         score(tiny_gym, pool, suite("mood"), context_shots=5)
 
@@ -112,7 +112,8 @@ def test_the_command_prints_a_users_suite_with_chance_and_rows(tiny_gym, pool, t
     own.write_text("name: mine\ndescription: Mine.\ntasks: {mood: {own: [ACC]}, boolq: }")
     params = tmp_path / "params.yaml"
     params.write_text(
-        "runtime: {num_threads: 1, num_processes: 1, device: cpu}\nevaluate: {max_test_rows: 3, sample_seed: 1, "
+        "runtime: {num_threads: 1, num_processes: 1, device: cpu}\n"
+        "evaluate: {max_test_rows: 3, sample_seed: 1, "
         "neighbour_temperatures: [0.7], min_mixing_divergence: 0.01, max_gate_saturation: 0.5, "
         "max_unused_share: 0.5}"
     )
