@@ -73,9 +73,7 @@ def test_a_gym_whose_labels_are_others_is_refused(pool, tmp_path):
 
 
 def test_shots_in_the_context_of_an_encoder_are_refused_with_the_reason(tiny_gym, pool):
-    with pytest.raises(
-        ConfigError, match=r"must be 0 for .*, got 5 .*continues no text"
-    ):
+    with pytest.raises(ConfigError, match=r"must be 0 for .*, got 5 .*continues no text"):
         score(tiny_gym, pool, suite("mood"), context_shots=5)
 
 
