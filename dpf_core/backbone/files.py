@@ -54,6 +54,12 @@ def resolve_directory(config: BackboneConfig) -> Path:
     )
 
 
+def portable_name(config: BackboneConfig) -> str:
+    """Return the backbone's name as an exported file may say it: of a folder its last part."""
+    folder = Path(config.name)
+    return folder.name if folder.is_absolute() else config.name
+
+
 def weights_sha256(directory: Path) -> str:
     """Return the SHA-256 of the weights: of the file, or of the list of shard names and hashes.
 

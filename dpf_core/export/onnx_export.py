@@ -18,6 +18,7 @@ import transformers
 from torch import Tensor
 
 from dpf_core import __version__
+from dpf_core.backbone.files import portable_name
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export.front_end import FusedPrompt, PromptedInput
@@ -160,7 +161,6 @@ def _exportable_front_end(model: DPFModel) -> FrontEnd | SharedPrompt:
 
 def _manifest(model: DPFModel) -> dict[str, Any]:
     backbone, config = model.backbone, model.config
-    name = backbone.config.name
     pool = model.front_end if isinstance(model.front_end, FrontEnd) else None
     return {
         "format": FORMAT,
@@ -173,7 +173,7 @@ def _manifest(model: DPFModel) -> dict[str, Any]:
         "hidden_size": backbone.hidden_size,
         "max_length": backbone.config.max_length,
         "backbone": {
-            "name": Path(name).name if Path(name).is_absolute() else name,
+            "name": portable_name(backbone.config),
             "revision": backbone.config.revision,
             "sha256": backbone.sha256,
             "model_type": backbone.model_type,

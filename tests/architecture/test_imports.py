@@ -13,10 +13,13 @@ ORCHESTRATION = {"dagster", "dagster_pipes", "dvc", "great_expectations", "pipel
 LAYERS = {
     "foundation": ["__init__", "errors", "config", "config_reading", "files", "naming"],
     "parts": ["prompts", "task_scheduler", "fusion", "backbone", "heads", "loss_balancing", "gym"],
-    "composition": ["model", "initialisation", "build", "pool_io", "examples"],
+    "composition": [
+        "model", "initialisation", "assembly", "pool_io", "adapters", "earlier", "build",
+        "examples",
+    ],
     "evaluation": ["evaluation"],
     "use": ["training", "export"],
-}
+}  # fmt: skip
 """From bottom to top; a module imports its own folder and lower layers only."""
 
 
