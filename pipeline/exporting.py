@@ -11,6 +11,7 @@ from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import ExportConfig, RuntimeConfig
 from dpf_core.export.checked_export import export_and_compare
 from dpf_core.files import write_json
+from dpf_core.model import DPFModel
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
 
@@ -40,11 +41,7 @@ def run_export(paths: ExportPaths, runtime: RuntimeConfig, config: ExportConfig)
         DPFError: The pool, its backbone or the gym is wrong, or the files disagree with torch.
         OSError: The metrics cannot be written.
     """
-    make_deterministic(num_threads=runtime.num_threads, seed=_SEED)
-    pool = read_pool_config(paths.pool)
-    # The files hold fp32 values, whatever training ran in, so fp32 is what they are compared with.
-    backbone = load_backbone(replace(backbone_config(pool), precision="fp32"))
-    model = load_pool(paths.pool, backbone)
+    pool, model = load_for_export(paths.pool, runtime)
     metrics = export_and_compare(
         model,
         paths.gym,
@@ -56,3 +53,16 @@ def run_export(paths: ExportPaths, runtime: RuntimeConfig, config: ExportConfig)
     paths.metrics.parent.mkdir(parents=True, exist_ok=True)
     write_json(paths.metrics, metrics)
     return metrics
+
+
+def load_for_export(pool: Path, runtime: RuntimeConfig) -> tuple[dict[str, Any], DPFModel]:
+    """Return a pool's config.json and its model, with its own backbone.
+
+    Raises:
+        DPFError: The pool or its backbone is wrong.
+    """
+    make_deterministic(num_threads=runtime.num_threads, seed=_SEED)
+    config = read_pool_config(pool)
+    # The files hold fp32 values, whatever training ran in, so fp32 is what they are compared with.
+    backbone = load_backbone(replace(backbone_config(config), precision="fp32"))
+    return config, load_pool(pool, backbone)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dpf_core.errors import ConfigError
-from pipeline import paths, suite_cli
+from pipeline import adapter_cli, paths, suite_cli
 
 _IN_PROJECT = "(default: {})"
 
@@ -85,6 +85,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Export the project's pool, or another one, to ONNX and compare it with torch."""
+    if args.format == "peft":
+        return adapter_cli.run_export(args)
     if args.out is None:
         return reproduce("export", args, unused=("gym", "pool", "set", "json"))
     from dpf_core.config import ExportConfig, RuntimeConfig
@@ -205,13 +207,14 @@ def _add_evaluate(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
 def _add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser(
         "export",
-        help="write ONNX files and compare them with torch",
+        help="write ONNX files and compare them with torch, or write PEFT adapters",
         description="Write fused_prompt.onnx, front_end.onnx, manifest.json and tokenizer.json, "
         "run every task through ONNX Runtime, and fail above the tolerance.",
     )
+    adapter_cli.add_arguments(parser)
     _add_gym(parser)
     _add_pool(parser)
-    _add_shared(parser, "onnx/ and metrics/export.json")
+    _add_shared(parser, "onnx/ and metrics/export.json, or for adapters")
     parser.set_defaults(run=run_export)
 
 
