@@ -1,19 +1,16 @@
-"""A model at the start of training: its parts are sized, started and checked to fit each other."""
+"""A model at the start of training: assembled, then started from what came before it, if named."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from dpf_core.assembly import assemble_model
 from dpf_core.backbone.frozen import Backbone
-from dpf_core.backbone.texts import embed_texts
 from dpf_core.config import ModelConfig
-from dpf_core.errors import ConfigError
-from dpf_core.fusion import Fusion
-from dpf_core.heads import HeadSpec, LabelTextHeads
-from dpf_core.initialisation import start_prompts, start_task_embeddings
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
-from dpf_core.prompts import PromptPool
-from dpf_core.task_scheduler import TaskScheduler
+from dpf_core.earlier import start_from
+from dpf_core.heads import HeadSpec
+from dpf_core.model import DPFModel
 
 
 def build_model(
@@ -22,82 +19,11 @@ def build_model(
     """Return a model at the start of training, on the backbone's device.
 
     Raises:
-        ConfigError: The prompt does not fit the backbone, or it cannot serve a task.
+        ConfigError: The prompt does not fit the backbone, it cannot serve a task, or `init_from`
+            names nothing that a model can start from.
+        CheckpointError: What `init_from` names is damaged, or belongs to another model.
     """
-    check_served(backbone, tasks)
-    _check_fit(backbone, config)
-    heads = None
-    if backbone.family.kind == "encoder":
-        texts = [text for task in tasks for text in task.label_texts]
-        heads = LabelTextHeads(tasks, embed_texts(backbone, texts), scale=config.head_scale)
-    elif config.method == "heads_only":
-        raise ConfigError(
-            "model.method must be dpf or shared_prompt for a decoder or encoder-decoder, got "
-            "heads_only: it ranks answers by their likelihood and has no head, so nothing would be "
-            "trained. Correct model.method in params.yaml."
-        )
-    front_end = _start_front_end(backbone, tasks, config, generator)
-    model = DPFModel(backbone, front_end, heads, tasks, config)
-    model.to(backbone.device)
+    model = assemble_model(backbone, tasks, config, generator)
+    if config.init_from is not None:
+        start_from(model, Path(config.init_from))
     return model
-
-
-def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
-    """Return if the backbone can answer every task.
-
-    Raises:
-        ConfigError: A task wants free text, which an encoder cannot write.
-    """
-    served = backbone.served_kinds
-    refused = [task.name for task in tasks if task.kind not in served]
-    if refused:
-        shown = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
-        raise ConfigError(
-            f"tasks of a {backbone.family.kind} must be {' or '.join(served)}, got {len(refused)} "
-            f"of {len(tasks)} that want free text ({shown}). Choose by kind: ingest.tasks: "
-            f"[{', '.join(served)}] in params.yaml; or name a decoder or encoder-decoder."
-        )
-
-
-def _start_front_end(
-    backbone: Backbone,
-    tasks: Sequence[HeadSpec],
-    config: ModelConfig,
-    generator: torch.Generator,
-) -> FrontEnd | SharedPrompt | None:
-    if config.method == "heads_only":
-        return None
-    task_embedding = start_task_embeddings(backbone, tasks, config, generator)
-    prompts = start_prompts(backbone, tasks, config, generator)
-    if config.method == "shared_prompt":
-        return SharedPrompt(prompts[0])
-    logits = torch.randn(len(tasks), config.pool_size, generator=generator)
-    return FrontEnd(
-        PromptPool(prompts),
-        TaskScheduler(
-            logits * config.scheduler_init_std,
-            temperature=config.temperature,
-            is_learned=config.temperature_mode == "learned",
-            is_kept=config.temperature_mode == "annealed",
-        ),
-        Fusion(task_embedding, gate_bias=config.gate_bias),
-    )
-
-
-def _check_fit(backbone: Backbone, config: ModelConfig) -> None:
-    if config.prompted_depth > backbone.num_layers:
-        raise ConfigError(
-            f"prompted_depth must be <= {backbone.num_layers}, the layers of the backbone, got "
-            f"{config.prompted_depth} (model.prompted_depth in params.yaml). Choose fewer layers."
-        )
-    is_decoder = backbone.family.kind == "decoder"
-    answer = backbone.config.max_answer_length if is_decoder else 0
-    longest = config.prompt_length + backbone.config.max_length + answer
-    if backbone.max_positions is not None and longest > backbone.max_positions:
-        parts, names = "prompt_length + max_length", "backbone.max_length"
-        if is_decoder:
-            parts, names = f"{parts} + max_answer_length", f"{names}, backbone.max_answer_length"
-        raise ConfigError(
-            f"{parts} must be <= {backbone.max_positions}, the backbone's positions, got {longest} "
-            f"(model.prompt_length, {names} in params.yaml). Shorten one of them."
-        )

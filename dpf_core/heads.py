@@ -71,6 +71,11 @@ class LabelTextHeads(nn.Module):
         """Columns of the classification logits."""
         return self.label_index.shape[1]
 
+    def label_rows(self, task_id: int) -> Tensor:
+        """Return [C], the rows of delta and bias that belong to a task."""
+        index = self.label_index[task_id]
+        return index[index >= 0]
+
     def forward(self, pooled: Tensor, task_ids: Tensor, options: Tensor | None = None) -> Tensor:
         """Return one logit a candidate label.
 

@@ -6,6 +6,7 @@ start is in `build.py`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -158,6 +159,8 @@ class DPFModel(nn.Module):
         self.heads = heads
         self.tasks = tuple(tasks)
         self.config = config
+        self.origin: dict[str, Any] | None = None
+        """What its parts started from, as JSON values; None where nothing came before it."""
 
     @property
     def prompt_length(self) -> int:

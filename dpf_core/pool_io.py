@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from dpf_core.assembly import assemble_model
 from dpf_core.backbone.frozen import Backbone
-from dpf_core.build import build_model
 from dpf_core.config import BackboneConfig, ModelConfig
 from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import CheckpointError, ConfigError
@@ -55,6 +55,7 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
     }
     write_bytes_atomic(folder / "pool.safetensors", save(tensors))
     backbone = model.backbone
+    origin = {} if model.origin is None else {"init_from": model.origin}
     write_json(
         folder / "config.json",
         {
@@ -68,6 +69,7 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
             "model": to_mapping(model.config),
             "tasks": [task_record(task_id, spec) for task_id, spec in enumerate(model.tasks)],
             "sha256": {"pool.safetensors": sha256_file(folder / "pool.safetensors")},
+            **origin,
             **extra,
         },
     )
@@ -140,7 +142,8 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
         settings = from_mapping(ModelConfig, config["model"], f"model in {folder / 'config.json'}")
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
-    model = build_model(backbone, _tasks(config), settings, torch.Generator())
+    model = assemble_model(backbone, _tasks(config), settings, torch.Generator())
+    model.origin = config.get("init_from")
     named = {TENSOR_NAMES[name]: tensor for name, tensor in model.trainable_parameters().items()}
     if unknown := sorted(tensors.keys() - named.keys()):
         raise CheckpointError(

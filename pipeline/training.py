@@ -13,11 +13,11 @@ import torch
 from tqdm import tqdm
 
 import dpf_core
-from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.loading import load_backbone
 from dpf_core.build import build_model
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
 from dpf_core.config_reading import to_mapping
+from dpf_core.errors import ConfigError
 from dpf_core.evaluation.diagnostics import weight_alarms
 from dpf_core.examples import RowCounts, TaskExamples, encode_rows, head_spec, split_training_rows
 from dpf_core.files import sha256_file, staged_folders, write_json, write_text_atomic
@@ -60,6 +60,7 @@ def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
         DPFError: A setting, the gym or the backbone is wrong; nothing is written then.
         OSError: An output cannot be written; earlier outputs are untouched.
     """
+    _check_start(settings.model.init_from, paths.pool)
     make_deterministic(num_threads=settings.runtime.num_threads, seed=settings.train.seed)
     records = load_manifest(paths.gym).tasks
     backbone = load_backbone(settings.backbone, device=settings.runtime.device)
@@ -70,7 +71,7 @@ def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
         torch.Generator().manual_seed(settings.train.seed),
     )
     train_sets, dev_sets, counts = load_training_sets(paths.gym, records, model, settings.train)
-    key = run_key(paths.gym, backbone, settings)
+    key = run_key(paths.gym, model, settings)
     checkpoints = CheckpointStore(paths.checkpoints / key)
     with _progress_bar(settings.train.max_steps) as on_step:
         result = train(
@@ -105,18 +106,34 @@ def load_training_sets(
     return train_sets, dev_sets, counts
 
 
-def run_key(gym: Path, backbone: Backbone, settings: TrainSettings) -> str:
-    """Return a hash of code, parameters, data, backbone and torch: all that shapes the result."""
+def run_key(gym: Path, model: DPFModel, settings: TrainSettings) -> str:
+    """Return a hash of code, parameters, data, backbone, start and torch: all that shapes a result.
+
+    Args:
+        gym: What it is trained on.
+        model: As it starts.
+        settings: How it is trained.
+    """
     root = Path(dpf_core.__file__).parent
     code = {str(path.relative_to(root)): sha256_file(path) for path in sorted(root.rglob("*.py"))}
     parts = {
         "code": code | {"pipeline/training.py": sha256_file(__file__)},
         "settings": asdict(settings),
         "gym": sha256_file(gym / MANIFEST_FILE),
-        "backbone": backbone.sha256,
+        "backbone": model.backbone.sha256,
+        "init_from": model.origin,
         "torch": torch.__version__,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _check_start(init_from: str | None, pool: Path) -> None:
+    if init_from is not None and Path(init_from).resolve() == pool.resolve():
+        raise ConfigError(
+            f"model.init_from must be another folder than the pool that is trained, got "
+            f"{init_from!r} (model.init_from in params.yaml): its files are replaced by the run, "
+            "and DVC removes them before it. Copy that pool elsewhere and name the copy."
+        )
 
 
 def _metrics(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts]) -> dict[str, Any]:

@@ -138,6 +138,14 @@ def test_peft_saves_an_adapter_again_as_the_same_tensors(backbone, tmp_path):
     assert file.read_bytes() == (tmp_path / "tone" / WEIGHTS_FILE).read_bytes()
 
 
+def test_a_pool_that_starts_from_the_adapters_has_their_prompts_to_the_bit(backbone, tmp_path):
+    earlier = new_model(backbone)
+    export_adapters(earlier, tmp_path)
+    config = tiny.config(ModelConfig, init_from=str(tmp_path))
+    found = build_model(backbone, earlier.tasks, config, torch.Generator())
+    assert torch.equal(found.front_end.pool.prompts[:2], earlier.front_end(torch.arange(2)))
+
+
 def test_an_adapter_of_a_shared_prompt_is_that_prompt(world, tmp_path):
     model = new_model(world.backbone, method="shared_prompt")
     export_adapters(model, tmp_path)
