@@ -57,7 +57,7 @@ class ModelConfig:
 
     method: Method = "dpf"
     """`dpf`, or a baseline: one `shared_prompt` for all tasks, or `heads_only` without a prompt."""
-    prompt_length: int = 16
+    prompt_length: int = 8
     """P, soft prompt vectors before the input."""
     prompted_depth: int = 1
     """D, backbone layers that get their own prompt; 1 is the input layer only."""
