@@ -135,13 +135,10 @@ def encode_rows(
             multiple-choice row has no options.
     """
     candidates = None
-    inputs = [row.input for row in rows]
     writer = backbone if isinstance(backbone, LanguageModel) else None
     if spec.kind == MULTIPLE_CHOICE:
-        parsed = [_parse(row, spec) for row in rows]
-        candidates = [options for _, options in parsed]
-        if writer is None:  # an encoder compares the question with each option
-            inputs = [question for question, _ in parsed]
+        candidates = [_parse(row, spec)[1] for row in rows]
+    inputs = [read_text(row, spec, backbone) for row in rows]
     encoded = backbone.tokenizer(inputs, verbose=False)["input_ids"]  # no warning: we cut and count
     token_ids = [cut(ids, backbone) for ids in encoded]
     answers = None if writer is None else _answers(rows, spec, candidates, writer)
@@ -158,6 +155,20 @@ def encode_rows(
         ),
         num_truncated_answers=answers.num_truncated if answers else 0,
     )
+
+
+def read_text(row: Row, spec: HeadSpec, backbone: Backbone) -> str:
+    """Return what the backbone reads of a row.
+
+    An encoder compares a question with each option, so it reads the question alone; a language
+    model reads the options too, and then ranks them.
+
+    Raises:
+        GymError: A multiple-choice row has no options.
+    """
+    if spec.kind != MULTIPLE_CHOICE or isinstance(backbone, LanguageModel):
+        return row.input
+    return _parse(row, spec)[0]
 
 
 def label_ids(rows: Sequence[Row], spec: HeadSpec) -> list[int]:

@@ -9,10 +9,10 @@ import tokenizers
 
 from dpf_core.config import ExportConfig
 from dpf_core.errors import ExportError
-from dpf_core.examples import TaskExamples, encode_rows
+from dpf_core.examples import TaskExamples, encode_rows, read_text
 from dpf_core.export.compare import check_tolerance, compare_with_torch
 from dpf_core.export.onnx_export import TOKENIZER_FILE, staged_folder, write_export
-from dpf_core.gym.reader import Row, load_manifest, parse_options, read_split
+from dpf_core.gym.reader import load_manifest, read_split
 from dpf_core.model import DPFModel
 
 
@@ -80,15 +80,12 @@ def sample_examples(
         rows = list(itertools.islice(itertools.cycle(read), count))
         examples = encode_rows(rows, spec, task_id, model.backbone)
         for row, token_ids in zip(rows, examples.token_ids, strict=True):
-            _check_tokens(tokenizer, row, spec.kind, token_ids)
+            _check_tokens(tokenizer, read_text(row, spec, model.backbone), token_ids)
         result.append(examples)
     return result
 
 
-def _check_tokens(
-    tokenizer: tokenizers.Tokenizer, row: Row, kind: str, expected: list[int]
-) -> None:
-    text = parse_options(row.input)[0] if kind == "multiple_choice" else row.input
+def _check_tokens(tokenizer: tokenizers.Tokenizer, text: str, expected: list[int]) -> None:
     found = tokenizer.encode(text).ids
     if found != expected:
         raise ExportError(

@@ -69,6 +69,20 @@ def test_a_bfloat16_backbone_is_exported_and_compared_in_float32(
     assert rounded.backbone.word_embeddings.weight.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("family", ["gpt2", "t5"])
+def test_a_language_model_agrees_on_texts_with_their_options(family, tiny_gym, tmp_path):
+    folder = tmp_path / family
+    sizes = {"max_position_embeddings": 99} if family == "gpt2" else {}  # options take places
+    tiny.backbone_folder(folder, family, **sizes)
+    backbone = tiny.backbone(folder, family, max_length=64)
+    model = tiny.world(backbone, tiny_gym).model()
+    metrics = export_and_compare(
+        model, tiny_gym, tmp_path / "onnx", config=tiny.config(ExportConfig), num_threads=1,
+        extra={},
+    )  # fmt: skip
+    assert metrics["max_abs_diff"] < TOLERANCE
+
+
 def test_a_disagreement_names_the_task_the_difference_and_the_tolerance(world, exported, examples):
     model = world.model()
     with torch.no_grad():
