@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="K",
-        help="solved rows before each row of a suite, for a backbone that reads them (default: 0)",
+        help="solved rows before each row of a suite, for a decoder: the first K training rows of "
+        "the task in the gym's file, of the row's own subject in MMLU (its dev rows); a row that "
+        "leaves no room for K within the pool's backbone.max_length has fewer, and is counted "
+        "(default: 0)",
     )
 
 

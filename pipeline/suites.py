@@ -13,10 +13,11 @@ from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import EvaluateConfig, RuntimeConfig
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.per_task import constant_answers, predict
+from dpf_core.evaluation.suites.context_shots import choose_shots, with_shots
 from dpf_core.evaluation.suites.scoring import Answered, suite_result
-from dpf_core.evaluation.suites.suite import Suite
+from dpf_core.evaluation.suites.suite import Member, Suite
 from dpf_core.examples import TaskExamples, encode_rows, most_frequent_answer
-from dpf_core.gym.reader import TaskRecord, load_manifest, read_split
+from dpf_core.gym.reader import Row, TaskRecord, load_manifest, read_split
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
@@ -50,11 +51,12 @@ def run_suite(
         pool: A pool that was trained on the suite's tasks, or some of them.
         runtime: Threads.
         config: How many test rows.
-        context_shots: Solved rows to put before each row, which needs a decoder.
+        context_shots: Solved rows to put before each row, which needs a decoder; see
+            dpf_core/evaluation/suites/context_shots.py.
 
     Raises:
-        ConfigError: Shots in the context were asked of an encoder, or the pool and the gym share no
-            task of the suite.
+        ConfigError: Shots in the context were asked of a backbone that is no decoder, or more than
+            a task has training rows; or the pool and the gym share no task of the suite.
         DPFError: The gym, the pool or its backbone is wrong.
     """
     pool_config = read_pool_config(pool)
@@ -62,7 +64,7 @@ def run_suite(
     refuse_context_shots(context_shots, kind, pool_config["backbone"]["model_type"])
     records = {record.name: record for record in load_manifest(gym).tasks}
     absent = absent_members(suite, records, [task["name"] for task in pool_config["tasks"]], kind)
-    present = [m.task for m in suite.members if m.task not in absent]
+    present = [member for member in suite.members if member.task not in absent]
     if not present:
         raise ConfigError(
             f"the pool and the gym must share a task of suite {suite.name!r}, got none of "
@@ -70,14 +72,28 @@ def run_suite(
             "pool on it."
         )
     make_deterministic(num_threads=runtime.num_threads, seed=config.sample_seed)
+    shots = {
+        member.task: task_shots(gym, records[member.task], member, config, context_shots)
+        for member in present
+        if context_shots
+    }
     model = load_pool(pool, load_backbone(backbone_config(pool_config), device=runtime.device))
     start = time.perf_counter()
     answered = {
-        name: answer(model, gym, records, name, config)
-        for name in tqdm(present, desc=suite.name, unit="task", disable=None)
+        member.task: answer(
+            model,
+            gym,
+            records,
+            member.task,
+            config,
+            context_shots=context_shots,
+            shots=shots.get(member.task, ()),
+        )
+        for member in tqdm(present, desc=suite.name, unit="task", disable=None)
     }
     result = suite_result(suite, answered, absent)
     result |= {
+        "context_shots": context_shots,
         "max_test_rows": config.max_test_rows,
         "method": model.config.method,
         "backbone": pool_config["backbone"]["name"],
@@ -90,8 +106,12 @@ def refuse_context_shots(shots: int, kind: Kind, model_type: str) -> None:
     """Refuse solved rows in the context of a backbone that cannot read them.
 
     Raises:
-        ConfigError: There are any, and the backbone is no decoder.
+        ConfigError: There are any, and the backbone is no decoder; or the number is negative.
     """
+    if shots < 0:
+        raise ConfigError(
+            f"the shots in the context must be >= 0, got {shots} (--context-shots). Correct it."
+        )
     if shots and kind != "decoder":
         raise ConfigError(
             f"the shots in the context must be 0 for an encoder or encoder-decoder, got {shots} "
@@ -116,10 +136,39 @@ def absent_members(
     return absent
 
 
+def task_shots(
+    gym: Path, record: TaskRecord, member: Member, config: EvaluateConfig, count: int
+) -> list[list[Row]]:
+    """Return the solved rows of a task's training file that stand before each scored row.
+
+    Raises:
+        ConfigError: There are too few.
+        GymError: A file is damaged.
+    """
+    solved = read_split(gym, record, "full_train")
+    return choose_shots(scored_rows(gym, record, config), solved, member, count)
+
+
 def answer(
-    model: DPFModel, gym: Path, records: Mapping[str, TaskRecord], name: str, config: EvaluateConfig
+    model: DPFModel,
+    gym: Path,
+    records: Mapping[str, TaskRecord],
+    name: str,
+    config: EvaluateConfig,
+    *,
+    context_shots: int = 0,
+    shots: Sequence[Sequence[Row]] = (),
 ) -> Answered:
     """Return a task's test rows with the model's predictions.
+
+    Args:
+        model: Trained on the task.
+        gym: Has the task.
+        records: The gym's tasks by name.
+        name: The task.
+        config: How many test rows.
+        context_shots: Solved rows that were asked for before each row.
+        shots: Those of each row; empty where none were asked for.
 
     Raises:
         CheckpointError: The gym's task has other labels than the pool's.
@@ -130,6 +179,9 @@ def answer(
     record = matching_record(records, spec, gym)
     rows = scored_rows(gym, record, config)
     examples = encode_rows(rows, spec, task_id, model.backbone)
+    counts: list[int] = []
+    if shots:
+        examples, counts = with_shots(examples, rows, shots, spec, model.backbone)
     majority = most_frequent_answer(read_split(gym, record, "full_train"), spec)
     return Answered(
         metric=record.metric,
@@ -140,6 +192,8 @@ def answer(
         constant=constant_answers(model, examples, majority),
         choices=_choices(examples, spec),
         truncated_rows=examples.num_truncated,
+        context_shots=context_shots,
+        shots=counts,
     )
 
 

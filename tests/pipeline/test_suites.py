@@ -1,8 +1,10 @@
 import json
 import textwrap
+from functools import cache
 
 import pytest
 
+from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import EvaluateConfig, RuntimeConfig
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.evaluation.per_task import score_task
@@ -11,7 +13,7 @@ from dpf_core.evaluation.suites.scoring import Answered, suite_result
 from dpf_core.evaluation.suites.suite import Member, Suite
 from dpf_core.examples import encode_rows, most_frequent_answer
 from dpf_core.gym.reader import read_split
-from dpf_core.pool_io import save_pool
+from dpf_core.pool_io import backbone_config, load_pool, read_pool_config, save_pool
 from pipeline import cli
 from pipeline.suite_table import suite_table
 from pipeline.suites import run_suite
@@ -23,6 +25,32 @@ def pool(tmp_path_factory, world):
     folder = tmp_path_factory.mktemp("suites") / "pool"
     save_pool(folder, world.model(), extra={})
     return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Return the pool of a model that writes, made for a family, max_length and gym."""
+
+    def make(family, max_length, gym):
+        folder = tmp_path_factory.mktemp(family)
+        tiny.backbone_folder(folder / "backbone", family, max_position_embeddings=256)
+        backbone = tiny.backbone(folder / "backbone", family, max_length=max_length)
+        save_pool(folder / "pool", tiny.world(backbone, gym).model(), extra={})
+        return folder / "pool"
+
+    return cache(make)
+
+
+@pytest.fixture(scope="module")
+def exam(tmp_path_factory):
+    """A gym whose task has two subjects; the rows of one are short, those of the other long."""
+    rows = [
+        (f"{subject}: {question} (A) rain (B) sun", "sun")
+        for question in ("which is warm", "which is bright", "which is hot", "which is a star")
+        for subject, question in (("short", question), ("long", f"{question} " * 4 + "now"))
+    ]
+    fields = {"kind": "multiple_choice", "metric": "ACC"}
+    return tiny.gym(tmp_path_factory.mktemp("exam"), {"exam": (fields, rows)})
 
 
 def suite(*tasks, **changes):
@@ -77,6 +105,58 @@ def test_shots_in_the_context_of_an_encoder_are_refused_with_the_reason(tiny_gym
         score(tiny_gym, pool, suite("mood"), context_shots=5)
 
 
+def test_shots_in_the_context_of_an_encoder_decoder_are_refused_too(tiny_gym, written):
+    with pytest.raises(ConfigError, match=r"must be 0 for .* got 1 .* 't5'"):
+        score(tiny_gym, written("t5", 40, tiny_gym), suite("mood"), context_shots=1)
+
+
+def test_without_shots_a_decoder_scores_as_the_evaluation_does(tiny_gym, written):
+    folder = written("llama", 200, tiny_gym)
+    model = load_pool(folder, load_backbone(backbone_config(read_pool_config(folder))))
+    rows = read_split(tiny_gym, tiny.record(tiny_gym, "pick"), "test")
+    expected = score_task(model, encode_rows(rows, model.tasks[1], 1, model.backbone), 0)
+    result = score(tiny_gym, folder, suite("pick"), context_shots=0).result
+    assert (result["context_shots"], result["tasks"][0]["mean_shots"]) == (0, 0)
+    assert result["tasks"][0]["own"]["score"] == pytest.approx(expected.score)
+    assert "solved rows" not in suite_table(result)
+
+
+def test_shots_stand_before_every_row_of_a_decoder_and_change_scores(tiny_gym, written):
+    names, folder = ("mood", "pick", "topic"), written("llama", 200, tiny_gym)
+    members = tuple(Member(task=name, own=("ACC",), crossfit="ACC") for name in names)
+    every = Suite(name="mine", description="d", members=members)
+    plain = score(tiny_gym, folder, every).result
+    shown = score(tiny_gym, folder, every, context_shots=2).result
+    assert shown["context_shots"] == 2
+    assert [(t["mean_shots"], t["rows_with_fewer_shots"]) for t in shown["tasks"]] == [(2, 0)] * 3
+    scores = [[task["own"]["score"] for task in result["tasks"]] for result in (plain, shown)]
+    assert scores[0] != scores[1]
+    assert "note: 2 solved rows stand before each row" in suite_table(shown)
+    assert "fewer" not in suite_table(shown)
+
+
+def test_rows_without_room_for_all_shots_are_counted_by_task_and_subject(exam, written):
+    member = Member(task="exam", subjects={"all": ("short", "long")})
+    chosen = Suite(name="mine", description="d", members=(member,))
+    result = score(exam, written("llama", 80, exam), chosen, context_shots=2).result
+    (task,) = result["tasks"]
+    assert (task["num_rows"], task["rows_with_fewer_shots"]) == (4, 2)
+    fewer = {name: value["rows_with_fewer_shots"] for name, value in task["subjects"].items()}
+    assert fewer == {"short": 0, "long": 2}
+    table = suite_table(result)
+    assert f"2 rows with fewer shots ({task['mean_shots']:.2f} on average)" in table
+    assert "2 of 4 rows have fewer, since backbone.max_length" in table
+
+
+def test_more_shots_than_a_subject_has_and_negative_ones_are_refused(exam, written):
+    member = Member(task="exam", subjects={"all": ("short", "long")})
+    chosen = Suite(name="mine", description="d", members=(member,))
+    with pytest.raises(ConfigError, match=r"must be <= 4, .* 'exam', subject 'short' .* got 5"):
+        score(exam, written("llama", 80, exam), chosen, context_shots=5)
+    with pytest.raises(ConfigError, match="must be >= 0, got -1"):
+        score(exam, written("llama", 80, exam), chosen, context_shots=-1)
+
+
 def test_the_table_of_a_partition_counts_the_sources_of_the_pool(tiny_gym, pool):
     result = score(tiny_gym, pool, suite("mood", sources=("topic", "boolq"))).result
     assert "sources: the pool was trained on 1 of 2" in suite_table(result)
@@ -89,7 +169,9 @@ def test_the_table_marks_rows_that_were_cut_and_tasks_that_differ_from_crossfits
     )  # fmt: skip
     members = (Member(task="t", own=("ACC", "EM"), subjects={"group": ("x",)}),)
     own = Suite(name="mine", description="d", members=members)
-    result = suite_result(own, {"t": rows}, {}) | {"sources": None, "max_test_rows": None}
+    result = suite_result(own, {"t": rows}, {}) | {
+        "sources": None, "max_test_rows": None, "context_shots": 0,
+    }  # fmt: skip
     table = suite_table(result)
     assert "ACC 1.000, EM 1.000; CrossFit: t by ACC; unverified; 1 rows cut" in table
     assert "mean over 1 subjects: 1.000" in table

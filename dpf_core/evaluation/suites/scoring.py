@@ -9,7 +9,7 @@ from typing import Any
 from dpf_core.errors import GymError
 from dpf_core.evaluation.metrics import Answer
 from dpf_core.evaluation.suites.measures import MEASURES
-from dpf_core.evaluation.suites.suite import Member, Suite
+from dpf_core.evaluation.suites.suite import Member, Suite, subject_of
 from dpf_core.naming import nearest
 
 GUESS_SEED = 1
@@ -35,6 +35,15 @@ class Answered:
     choices: Sequence[Sequence[str]]
     """The texts that a row could be answered with."""
     truncated_rows: int
+    context_shots: int = 0
+    """Solved rows that were asked for before each row."""
+    shots: Sequence[int] = ()
+    """Those that found room before each row; empty where none were asked for."""
+
+    @property
+    def rows_with_fewer_shots(self) -> int:
+        """Rows with fewer solved rows before them than were asked for."""
+        return sum(count < self.context_shots for count in self.shots)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +104,8 @@ def member_result(member: Member, rows: Answered) -> dict[str, Any]:
         "status": rows.status,
         "num_rows": len(rows.answers),
         "truncated_rows": rows.truncated_rows,
+        "rows_with_fewer_shots": rows.rows_with_fewer_shots,
+        "mean_shots": mean(rows.shots) if rows.shots else 0,
         "own": {key: mean(getattr(levels[name], key) for name in own) for key in keys}
         | {"measures": {name: levels[name].to_json() for name in own}},
         "crossfit": {"measure": crossfit, **levels[crossfit].to_json()},
@@ -148,7 +159,7 @@ def subject_results(
     group_of = {subject: group for group, names in subjects.items() for subject in names}
     positions: dict[str, list[int]] = {subject: [] for subject in group_of}
     for i, text in enumerate(rows.inputs):
-        subject = text.partition(":")[0]
+        subject = subject_of(text)
         if subject not in positions:
             raise GymError(
                 f"an input must begin with one of {len(group_of)} subjects and a colon, got "
@@ -158,7 +169,8 @@ def subject_results(
 
     def result(chosen: list[int]) -> dict[str, float]:
         part = _part(rows, chosen)
-        return {"num_rows": len(chosen), **level(measure, part).to_json()}
+        fewer = {"rows_with_fewer_shots": part.rows_with_fewer_shots} if part.shots else {}
+        return {"num_rows": len(chosen), **fewer, **level(measure, part).to_json()}
 
     present = {subject: result(chosen) for subject, chosen in positions.items() if chosen}
     return {
@@ -186,4 +198,6 @@ def _part(rows: Answered, chosen: Sequence[int]) -> Answered:
         constant=pick(rows.constant),
         choices=pick(rows.choices),
         truncated_rows=rows.truncated_rows,
+        context_shots=rows.context_shots,
+        shots=pick(rows.shots) if rows.shots else (),
     )

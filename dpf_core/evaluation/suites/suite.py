@@ -51,6 +51,11 @@ class Suite:
     """The tasks that a pool may learn from, where the suite is a partition of tasks."""
 
 
+def subject_of(text: str) -> str:
+    """Return the subject that an input begins with, where a task has subjects: up to the colon."""
+    return text.partition(":")[0]
+
+
 def load_suite_file(path: Path) -> Suite:
     """Return the suite of a YAML file.
 
