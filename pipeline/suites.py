@@ -172,6 +172,7 @@ def answer(
 
     Raises:
         CheckpointError: The gym's task has other labels than the pool's.
+        ConfigError: No row has room for a shot.
         GymError: A file is damaged.
     """
     task_id = model.task_id(name)
@@ -182,6 +183,13 @@ def answer(
     counts: list[int] = []
     if shots:
         examples, counts = with_shots(examples, rows, shots, spec, model.backbone)
+        if not any(counts):
+            raise ConfigError(
+                f"the shots in the context must find room before some row of task {name!r}, got "
+                f"{context_shots} (--context-shots) and none fits: the pool was trained with "
+                f"backbone.max_length {model.backbone.config.max_length}. Train it with a larger "
+                "one, or ask for no shots."
+            )
     majority = most_frequent_answer(read_split(gym, record, "full_train"), spec)
     return Answered(
         metric=record.metric,

@@ -148,6 +148,13 @@ def test_rows_without_room_for_all_shots_are_counted_by_task_and_subject(exam, w
     assert "2 of 4 rows have fewer, since backbone.max_length" in table
 
 
+def test_shots_that_fit_before_no_row_are_refused(exam, written):
+    member = Member(task="exam", subjects={"all": ("short", "long")})
+    chosen = Suite(name="mine", description="d", members=(member,))
+    with pytest.raises(ConfigError, match=r"'exam', got 1 .* none fits: .*max_length 16\."):
+        score(exam, written("llama", 16, exam), chosen, context_shots=1)
+
+
 def test_more_shots_than_a_subject_has_and_negative_ones_are_refused(exam, written):
     member = Member(task="exam", subjects={"all": ("short", "long")})
     chosen = Suite(name="mine", description="d", members=(member,))
