@@ -15,6 +15,10 @@ _HEADER = ("examples/s", "rows/s", "x slowest", "of fastest", "loss diff", "")
 _ENDED = {"slow": "dropped: too slow", "limit": "out of time", "memory": "out of memory"}
 _VARIED = (("precision", "attention"), ("batch_tokens", "num_threads"))
 """Parameters that the first table varies, and the second."""
+_CUT_SHORT = (
+    "note: time ran out, so medians are of fewer turns and may mislead. Raise --limit, or measure "
+    "again when the machine does nothing else."
+)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -140,6 +144,8 @@ def tables(result: Mapping[str, Any]) -> str:
             *(_line(names, row, result["repeats"]) for row in rows),
         ]
         parts.append(align(lines))
+    if any(row["ended"] == "limit" for rows in result["rounds"] for row in rows):
+        parts.append(_CUT_SHORT)
     parts.append("params.yaml:\n" + "\n".join(_yaml(result["recommended"], result["current"])))
     return "\n\n".join(parts)
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from pipeline import cli
+from pipeline.autotune_cli import tables
 from tests import tiny
 
 PARAMS = Path("params.yaml").resolve()
@@ -79,6 +80,16 @@ def test_what_is_dropped_says_why_in_the_table(autotune, capsys, monkeypatch):
     table = capsys.readouterr().out.split("\n\n")[1]
     assert table.count("dropped: too slow; ") == 2
     assert "examples/s, two alone" in table
+
+
+def test_a_table_that_was_cut_short_warns_of_it(autotune, capsys):
+    assert autotune("--precisions=fp32", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "note: " not in tables(found)
+    found["rounds"][0][1] |= {"ended": "limit"}
+    shown = tables(found)
+    assert "out of time; 1 of 1 turns\n" in shown
+    assert "note: time ran out" in shown
 
 
 def test_one_precision_alone_is_its_own_reference(autotune, capsys):
