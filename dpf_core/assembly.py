@@ -40,9 +40,10 @@ def assemble_model(
             "trained. Correct model.method in params.yaml."
         )
     front_end = _start_front_end(backbone, tasks, config, generator)
-    model = DPFModel(backbone, front_end, heads, tasks, config)
-    model.to(backbone.device)
-    return model
+    for part in (front_end, heads):  # the backbone is in its place, and may not be moved
+        if part is not None:
+            part.to(backbone.device)
+    return DPFModel(backbone, front_end, heads, tasks, config)
 
 
 def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:

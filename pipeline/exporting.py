@@ -64,5 +64,5 @@ def load_for_export(pool: Path, runtime: RuntimeConfig) -> tuple[dict[str, Any],
     make_deterministic(num_threads=runtime.num_threads, seed=_SEED)
     config = read_pool_config(pool)
     # The files hold fp32 values, whatever training ran in, so fp32 is what they are compared with.
-    backbone = load_backbone(replace(backbone_config(config), precision="fp32"))
-    return config, load_pool(pool, backbone)
+    settings = replace(backbone_config(config), precision="fp32", quantization=None)
+    return config, load_pool(pool, load_backbone(settings))

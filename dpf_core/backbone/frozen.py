@@ -7,17 +7,18 @@ model library is involved. What a family adds lies in the module that has its na
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dpf_core.backbone.families import FAMILIES, SERVED_KINDS
+from dpf_core.backbone.families import FAMILIES, SERVED_KINDS, check_attention
 from dpf_core.backbone.files import weights_sha256
 from dpf_core.backbone.packing import Packing
 from dpf_core.backbone.prompt_placement import prompt_values
-from dpf_core.config import BackboneConfig
+from dpf_core.config import Attention, BackboneConfig
 from dpf_core.errors import ConfigError
 
 
@@ -78,6 +79,17 @@ class Backbone(nn.Module, ABC):
         """Stay in evaluation mode: a frozen backbone has no dropout."""
         del mode
         return super().train(mode=False)
+
+    def reconfigure(self, *, attention: Attention, batch_tokens: int) -> None:
+        """Run with another attention and size of batches from now on, on the same weights.
+
+        Raises:
+            ConfigError: The family cannot run with this attention, or the size is out of range.
+        """
+        config = replace(self.config, attention=attention, batch_tokens=batch_tokens)
+        check_attention(config, self.family, self.model_type)
+        self.model.set_attn_implementation(attention)
+        self.config = config
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Return word embeddings [B, S, H] of token ids [B, S], outside autograd."""

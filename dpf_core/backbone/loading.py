@@ -15,6 +15,11 @@ from dpf_core.backbone.families import Family, Kind, check_attention, family_of
 from dpf_core.backbone.files import resolve_directory, weights_sha256
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.packing import PACKED, packed_attention
+from dpf_core.backbone.quantization import (
+    check_quantization,
+    check_stored_weights,
+    quantized_loading,
+)
 from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError
 
@@ -32,24 +37,26 @@ def load_backbone(config: BackboneConfig, *, device: str = "cpu") -> Backbone:
     """Return the frozen backbone that the settings name.
 
     Args:
-        config: Name, precision, attention.
+        config: Name, precision, attention, quantisation.
         device: Where it runs, as torch names devices.
 
     Raises:
-        ConfigError: It cannot be found or read, is of no served family, wants code of its own, or
-            has no plain embedding table.
+        ConfigError: It cannot be found or read, is of no served family, wants code of its own, has
+            no plain embedding table, or cannot be quantised here.
     """
     from transformers import AttentionInterface, AutoConfig, AutoTokenizer
 
     target = torch_device(device)
+    check_quantization(config, target)
     directory = resolve_directory(config)
     with _readable(directory, "config.json"):
         settings = AutoConfig.from_pretrained(directory)
     family = family_of(settings.model_type, str(directory / "config.json"))
     check_attention(config, family, settings.model_type)
+    check_stored_weights(settings, str(directory / "config.json"))
     AttentionInterface.register(PACKED, packed_attention)
     weights_sha256(directory)  # refuses a folder without safetensors
-    model = _load_model(directory, config, family)
+    model = _load_model(directory, config, family, target)
     if not any((directory / name).is_file() for name in _VOCABULARIES):
         raise ConfigError(
             f"a backbone must have its tokenizer, got none of {', '.join(_VOCABULARIES)} in "
@@ -57,7 +64,7 @@ def load_backbone(config: BackboneConfig, *, device: str = "cpu") -> Backbone:
         )
     with _readable(directory, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(directory)
-    return _CLASSES[family.kind](model.to(target), tokenizer, directory, config)
+    return _CLASSES[family.kind](model, tokenizer, directory, config)
 
 
 def torch_device(name: str) -> torch.device:
@@ -78,7 +85,9 @@ def torch_device(name: str) -> torch.device:
     return device
 
 
-def _load_model(directory: Path, config: BackboneConfig, family: Family) -> Any:
+def _load_model(
+    directory: Path, config: BackboneConfig, family: Family, device: torch.device
+) -> Any:
     import transformers
 
     loaders = {
@@ -86,11 +95,14 @@ def _load_model(directory: Path, config: BackboneConfig, family: Family) -> Any:
         "decoder": transformers.AutoModelForCausalLM,
         "encoder_decoder": transformers.AutoModelForSeq2SeqLM,
     }
-    options: dict[str, Any] = {"add_pooling_layer": False} if family.has_pooler else {}
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    options = quantized_loading(config, device, dtype)
+    if family.has_pooler:
+        options["add_pooling_layer"] = False
     with _quiet_transformers(), _readable(directory, "model.safetensors"):
         model, loading = loaders[family.kind].from_pretrained(
             directory,
-            dtype=torch.bfloat16 if config.precision == "bf16" else torch.float32,
+            dtype=dtype,
             attn_implementation=config.attention,
             use_safetensors=True,
             output_loading_info=True,
@@ -109,7 +121,7 @@ def _load_model(directory: Path, config: BackboneConfig, family: Family) -> Any:
             f"the backbone's word embeddings must be a table of its hidden size {hidden_size}, got "
             f"{found} ({directory}). Name another backbone."
         )
-    return model
+    return model if config.quantization else model.to(device)
 
 
 @contextmanager

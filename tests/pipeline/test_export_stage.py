@@ -53,6 +53,14 @@ def test_the_stage_writes_the_export_and_what_the_comparison_found_twice_alike(p
     assert written() == first
 
 
+def test_a_pool_of_a_quantised_backbone_is_exported_with_the_same_weights_unquantised(project):
+    project()
+    config = json.loads(Path("data/pool/config.json").read_text())
+    config["backbone"]["quantization"] = "int4"
+    Path("data/pool/config.json").write_text(json.dumps(config))
+    assert export.main() == 0
+
+
 def test_a_project_without_a_pool_is_told_to_train_one(project, capsys):
     assert export.main() == 1
     assert "Train the pool again: dvc repro train" in capsys.readouterr().err
