@@ -57,11 +57,21 @@ PICK = [
     ("which is a tool (A) cat (B) hammer", "hammer"), ("which is bright (A) sun (B) bread", "sun"),
     ("which can eat (A) horse (B) cake", "horse"),
 ]  # fmt: skip
+REPLY = [
+    ("the dog runs", "a lovely dog"), ("the rain never ends", "the sun is bright"),
+    ("my dog is lost", "nobody came to see the dog"), ("birds sing", "she sings in the sun"),
+    ("eat the warm cake", "a cake for you"), ("hold the hammer", "the saw is cold"),
+    ("cut the bread", "soup"), ("a cat sleeps in the sun", "a warm bright day"),
+]  # fmt: skip
 TASKS: dict[str, Task] = {
     "mood": ({"kind": "classification", "labels": ["sad", "happy"]}, MOOD),
     "pick": ({"kind": "multiple_choice", "metric": "ACC"}, PICK),
     "topic": ({"kind": "classification", "labels": ["animal", "food", "tool"]}, TOPIC),
 }
+TASKS_OF_WRITERS: dict[str, Task] = TASKS | {
+    "reply": ({"kind": "text", "metric": "Rouge-L"}, REPLY)
+}
+"""With free text, which encoders do not write."""
 
 _WITHOUT_POOLER = {"add_pooling_layer": False}
 _CAUSAL = {"num_key_value_heads": 1, "head_dim": 8, "use_sliding_window": False}
@@ -71,6 +81,9 @@ _FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {
         transformers.ElectraConfig, transformers.ElectraModel, {"embedding_size": 16}, {},
     ),
     "roberta": (transformers.RobertaConfig, transformers.RobertaModel, {}, _WITHOUT_POOLER),
+    "xlm-roberta": (
+        transformers.XLMRobertaConfig, transformers.XLMRobertaModel, {}, _WITHOUT_POOLER,
+    ),
     "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel, {"n_inner": 24}, {}),
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM, _CAUSAL, {}),
     "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM, _CAUSAL, {}),
@@ -87,10 +100,11 @@ _FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {
          "init_std": 0.5, "scale_embedding": True}, {},
     ),
 }  # fmt: skip
-ENCODERS = ("bert", "electra", "roberta")
+ENCODERS = ("bert", "electra", "roberta", "xlm-roberta")
 DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 ENCODER_DECODERS = ("t5", "bart")
 WRITERS = DECODERS + ENCODER_DECODERS
+FAMILIES = ENCODERS + WRITERS
 _SPECIAL = ["<first>", "[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 _CONFIGS: dict[type, dict[str, Any]] = {
     BackboneConfig: {"max_length": 16},
