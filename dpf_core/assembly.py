@@ -57,9 +57,10 @@ def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
     if refused:
         shown = ", ".join(refused[:5]) + (", ..." if len(refused) > 5 else "")
         raise ConfigError(
-            f"tasks of a {backbone.family.kind} must be {' or '.join(served)}, got {len(refused)} "
-            f"of {len(tasks)} that want free text ({shown}). Choose by kind: ingest.tasks: "
-            f"[{', '.join(served)}] in params.yaml; or name a decoder or encoder-decoder."
+            f"tasks for a {backbone.model_type} backbone must be {' or '.join(served)}, got "
+            f"{len(refused)} of {len(tasks)} that want free text ({shown}). Choose by kind: "
+            f"ingest.tasks: [{', '.join(served)}] in params.yaml; or name a decoder or "
+            "encoder-decoder."
         )
 
 
@@ -94,14 +95,21 @@ def _check_fit(backbone: Backbone, config: ModelConfig) -> None:
             f"prompted_depth must be <= {backbone.num_layers}, the layers of the backbone, got "
             f"{config.prompted_depth} (model.prompted_depth in params.yaml). Choose fewer layers."
         )
+    limit, answer = backbone.max_positions, backbone.config.max_answer_length
+    if limit is None:
+        return
+    if backbone.family.kind == "encoder_decoder" and answer > limit:
+        raise ConfigError(
+            f"max_answer_length must be <= {limit}, the positions of the backbone's decoder, got "
+            f"{answer} (backbone.max_answer_length in params.yaml). Shorten it."
+        )
     is_decoder = backbone.family.kind == "decoder"
-    answer = backbone.config.max_answer_length if is_decoder else 0
-    longest = config.prompt_length + backbone.config.max_length + answer
-    if backbone.max_positions is not None and longest > backbone.max_positions:
+    longest = config.prompt_length + backbone.config.max_length + answer * is_decoder
+    if longest > limit:
         parts, names = "prompt_length + max_length", "backbone.max_length"
         if is_decoder:
             parts, names = f"{parts} + max_answer_length", f"{names}, backbone.max_answer_length"
         raise ConfigError(
-            f"{parts} must be <= {backbone.max_positions}, the backbone's positions, got {longest} "
+            f"{parts} must be <= {limit}, the backbone's context, got {longest} "
             f"(model.prompt_length, {names} in params.yaml). Shorten one of them."
         )

@@ -57,11 +57,24 @@ PICK = [
     ("which is a tool (A) cat (B) hammer", "hammer"), ("which is bright (A) sun (B) bread", "sun"),
     ("which can eat (A) horse (B) cake", "horse"),
 ]  # fmt: skip
+REPLY = [
+    ("the dog runs", "a lovely dog"), ("the rain never ends", "the sun is bright"),
+    ("my dog is lost", "nobody came to see the dog"), ("birds sing", "she sings in the sun"),
+    ("eat the warm cake", "a cake for you"), ("hold the hammer", "the saw is cold"),
+    ("cut the bread", "soup"), ("a cat sleeps in the sun", "a warm bright day"),
+]  # fmt: skip
 TASKS: dict[str, Task] = {
     "mood": ({"kind": "classification", "labels": ["sad", "happy"]}, MOOD),
     "pick": ({"kind": "multiple_choice", "metric": "ACC"}, PICK),
     "topic": ({"kind": "classification", "labels": ["animal", "food", "tool"]}, TOPIC),
 }
+TASKS_OF_WRITERS: dict[str, Task] = TASKS | {
+    "reply": ({"kind": "text", "metric": "Rouge-L"}, REPLY)
+}
+"""With free text, which encoders do not write."""
+
+INITIALIZER_RANGE = 0.5
+"""Of the weights; T5, which scales each matrix by its size, has a factor of 1 instead."""
 
 _WITHOUT_POOLER = {"add_pooling_layer": False}
 _CAUSAL = {"num_key_value_heads": 1, "head_dim": 8, "use_sliding_window": False}
@@ -71,6 +84,9 @@ _FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {
         transformers.ElectraConfig, transformers.ElectraModel, {"embedding_size": 16}, {},
     ),
     "roberta": (transformers.RobertaConfig, transformers.RobertaModel, {}, _WITHOUT_POOLER),
+    "xlm-roberta": (
+        transformers.XLMRobertaConfig, transformers.XLMRobertaModel, {}, _WITHOUT_POOLER,
+    ),
     "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel, {"n_inner": 24}, {}),
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM, _CAUSAL, {}),
     "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM, _CAUSAL, {}),
@@ -84,13 +100,14 @@ _FAMILIES: dict[str, tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {
         transformers.BartConfig, transformers.BartForConditionalGeneration,
         {"encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
          "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
-         "init_std": 0.5, "scale_embedding": True}, {},
+         "init_std": INITIALIZER_RANGE, "scale_embedding": True}, {},
     ),
 }  # fmt: skip
-ENCODERS = ("bert", "electra", "roberta")
+ENCODERS = ("bert", "electra", "roberta", "xlm-roberta")
 DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3")
 ENCODER_DECODERS = ("t5", "bart")
 WRITERS = DECODERS + ENCODER_DECODERS
+FAMILIES = ENCODERS + WRITERS
 _SPECIAL = ["<first>", "[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 _CONFIGS: dict[type, dict[str, Any]] = {
     BackboneConfig: {"max_length": 16},
@@ -116,7 +133,8 @@ def backbone_folder(folder: Path, family: str = "bert", **changes: Any) -> Path:
     sizes = {
         "vocab_size": len(vocabulary), "hidden_size": 16, "num_hidden_layers": 2,
         "num_attention_heads": 2, "intermediate_size": 24, "max_position_embeddings": 40,
-        "initializer_range": 0.5, "pad_token_id": vocabulary["[PAD]"], "type_vocab_size": 2,
+        "initializer_range": INITIALIZER_RANGE, "type_vocab_size": 2,
+        "pad_token_id": vocabulary["[PAD]"],
         "bos_token_id": vocabulary["[CLS]"], "eos_token_id": vocabulary["[SEP]"],
     }  # fmt: skip
     if family in ENCODER_DECODERS:
@@ -124,7 +142,7 @@ def backbone_folder(folder: Path, family: str = "bert", **changes: Any) -> Path:
     torch.manual_seed(5)
     made = model(settings(**sizes | own | changes), **without_pooler)
     if family in WRITERS:  # or the answers of a random model would be all alike
-        torch.nn.init.normal_(made.get_input_embeddings().weight, std=0.5)
+        torch.nn.init.normal_(made.get_input_embeddings().weight, std=INITIALIZER_RANGE)
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

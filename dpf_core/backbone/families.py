@@ -19,8 +19,6 @@ class Family:
     """The library's class adds a layer over the hidden states that we would not use."""
     positions_start_after_padding: bool = False
     """Position ids start after the padding token's id, not at 0; so the table is that much less."""
-    position_offset: int = 0
-    """Rows of the position table that no token uses."""
     has_position_limit: bool = True
     """False where positions are relative and a text may be of any length."""
 

@@ -59,11 +59,16 @@ class Backbone(nn.Module, ABC):
 
     @property
     def max_positions(self) -> int | None:
-        """Tokens that the model has positions for, prompt included; None if any number."""
+        """Tokens that the model reads as one text, prompt included; None if any number.
+
+        A sliding window is such a limit: beyond it `rank`, which shows each candidate all of the
+        text, would differ from what the model does by itself.
+        """
         if not self.family.has_position_limit:
             return None
-        table: int = self.model.config.max_position_embeddings
-        return table - self._first_position()
+        positions: int = self.model.config.max_position_embeddings - self._first_position()
+        window: int | None = getattr(self.model.config, "sliding_window", None)
+        return positions if window is None else min(positions, window)
 
     @property
     def served_kinds(self) -> tuple[str, ...]:

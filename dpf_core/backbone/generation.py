@@ -95,14 +95,22 @@ def whole_text_each_step(model: Any, inputs_embeds: Tensor) -> Iterator[None]:
     """
     prepare = model.prepare_inputs_for_generation
 
-    def prepare_whole(input_ids: Tensor, **given: Any) -> dict[str, Any]:
-        beams = input_ids.shape[0] // inputs_embeds.shape[0]
-        start = inputs_embeds.repeat_interleave(beams, dim=0)
-        mask = given["attention_mask"]
+    start = inputs_embeds
+
+    # The library reads the names of these arguments to learn what it may pass.
+    def prepare_whole(
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        inputs_embeds: Tensor | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        del inputs_embeds, kwargs
+        beams = input_ids.shape[0] // start.shape[0]
+        whole = [start.repeat_interleave(beams, dim=0), model.get_input_embeddings()(input_ids)]
         return {
-            "inputs_embeds": torch.cat([start, model.get_input_embeddings()(input_ids)], dim=1),
-            "attention_mask": mask,
-            "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0),
+            "inputs_embeds": torch.cat(whole, dim=1),
+            "attention_mask": attention_mask,
+            "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0),
             "use_cache": False,
         }
 

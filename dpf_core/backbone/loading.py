@@ -22,6 +22,7 @@ from dpf_core.backbone.quantization import (
 )
 from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError
+from dpf_core.files import read_json
 
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt")
 
@@ -49,8 +50,9 @@ def load_backbone(config: BackboneConfig, *, device: str = "cpu") -> Backbone:
     target = torch_device(device)
     check_quantization(config, target)
     directory = resolve_directory(config)
+    _refuse_own_code(directory)
     with _readable(directory, "config.json"):
-        settings = AutoConfig.from_pretrained(directory)
+        settings = AutoConfig.from_pretrained(directory, trust_remote_code=False)
     family = family_of(settings.model_type, str(directory / "config.json"))
     check_attention(config, family, settings.model_type)
     check_stored_weights(settings, str(directory / "config.json"))
@@ -63,7 +65,7 @@ def load_backbone(config: BackboneConfig, *, device: str = "cpu") -> Backbone:
             f"{directory}. Add the tokenizer that the model was trained with."
         )
     with _readable(directory, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(directory)
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
     return _CLASSES[family.kind](model, tokenizer, directory, config)
 
 
@@ -83,6 +85,26 @@ def torch_device(name: str) -> torch.device:
             f"{name!r} ({reason}). Correct runtime.device in params.yaml."
         ) from error
     return device
+
+
+def _refuse_own_code(directory: Path) -> None:
+    """Refuse a backbone that comes with Python code, also where the library knows its model type.
+
+    The library would ask on the terminal whether to run the code of an unknown type, and would load
+    a known type as its own class, which need not compute what the weights were trained for.
+    """
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            settings = read_json(directory / name)
+        except (OSError, ValueError):
+            continue  # what cannot be read is refused by name when it is loaded
+        if isinstance(settings, dict) and settings.get("auto_map"):
+            raise ConfigError(
+                f"a backbone must run on the model library's own code, got auto_map "
+                f"{settings['auto_map']!r} ({directory / name}), which asks for code that came "
+                "with the weights; such code is never run. Name a backbone without auto_map "
+                "(backbone.name in params.yaml)."
+            )
 
 
 def _load_model(
@@ -106,6 +128,7 @@ def _load_model(
             attn_implementation=config.attention,
             use_safetensors=True,
             output_loading_info=True,
+            trust_remote_code=False,
             **options,
         )
     if loading["missing_keys"]:

@@ -27,6 +27,9 @@ class TaskScore:
     macro_f1: float
     num_test_rows: int
     truncated_rows: int
+    """Rows whose input was cut to the backbone's max_length."""
+    truncated_answers: int
+    """Rows with a candidate answer that was cut to the backbone's max_answer_length."""
 
 
 @torch.inference_mode()
@@ -80,6 +83,7 @@ def score_task(model: DPFModel, examples: TaskExamples, majority: int | str) -> 
         macro_f1=macro_f1(predictions, answers),
         num_test_rows=len(examples),
         truncated_rows=examples.num_truncated,
+        truncated_answers=examples.num_truncated_answers,
     )
 
 
