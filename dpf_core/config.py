@@ -220,7 +220,9 @@ class RuntimeConfig:
     num_threads: int = 2
     """Threads of torch's operators, of each process."""
     num_processes: int = 1
-    """Processes that share each training step; `dpf_core/training/processes.py`."""
+    """Processes that share each step of the train stage, which starts them; on a GPU each takes one
+    of its own. Another number gives the same pool within rounding, not to the bit, so it is part of
+    a checkpoint's key. See `dpf_core/training/processes.py`."""
     device: str = "cpu"
     """Where backbone and prompts are, as torch names devices."""
 

@@ -8,7 +8,8 @@ Every message follows one template: what must be contract, got value (and where)
     ├── ShapeError        a tensor has another shape than documented (also a ValueError)
     ├── TaskIdError       a task id or name that the pool does not have (also a ValueError)
     ├── CheckpointError   a saved pool or checkpoint is damaged or belongs elsewhere
-    └── ExportError       the exported files disagree with torch
+    ├── ExportError       the exported files disagree with torch
+    └── ProcessError      another process of the same training has ended
 """
 
 
@@ -38,3 +39,7 @@ class CheckpointError(DPFError):
 
 class ExportError(DPFError):
     """The exported files disagree with torch, or cannot be written."""
+
+
+class ProcessError(DPFError):
+    """Another process of the same training has ended or does not answer."""

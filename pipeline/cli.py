@@ -16,7 +16,8 @@ from pipeline.refusals import in_one_sentence
 @in_one_sentence("dpf")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, as `dpf --help` lists them."""
-    args = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    args = build_parser().parse_args(words, argparse.Namespace(words=words))
     return int(args.run(args))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from dpf_core.errors import ConfigError
 from pipeline import adapter_cli, paths, suite_cli
+from pipeline.processes import in_one_voice, is_launched, joined, launch
 
 _IN_PROJECT = "(default: {})"
 
@@ -21,9 +22,15 @@ def add_parsers(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     _add_report(subparsers)
 
 
+@in_one_voice()
 def run_train(args: argparse.Namespace) -> int:
     """Train the project's pool, or one in a folder of its own."""
     if args.out is None:
+        if is_launched():
+            raise ConfigError(
+                "dpf train must run once where it has no --out, got a launcher that runs it in "
+                "several processes. Set runtime.num_processes in params.yaml and run it alone."
+            )
         return reproduce("train", args, unused=("gym", "set", "json"))
     from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
     from pipeline.params import load_config, parse_overrides
@@ -33,8 +40,11 @@ def run_train(args: argparse.Namespace) -> int:
     overrides = parse_overrides(
         args.set or [], RuntimeConfig, BackboneConfig, ModelConfig, TrainConfig
     )
+    runtime = load_config(RuntimeConfig, args.params, overrides)
+    if runtime.num_processes > 1 and not is_launched():
+        return launch("pipeline.cli", args.words, runtime)
     settings = TrainSettings(
-        runtime=load_config(RuntimeConfig, args.params, overrides),
+        runtime=runtime,
         backbone=load_config(BackboneConfig, args.params, overrides),
         model=load_config(ModelConfig, args.params, overrides),
         train=load_config(TrainConfig, args.params, overrides),
@@ -46,8 +56,10 @@ def run_train(args: argparse.Namespace) -> int:
         plots=out / "plots" / "train",
         checkpoints=out / ".checkpoints",
     )
-    metrics = run_training(train_paths, settings)
-    _say(args, metrics, f"pool: {train_paths.pool}")
+    with joined(runtime) as processes:
+        metrics = run_training(train_paths, settings, processes)
+        if processes.is_first:
+            _say(args, metrics, f"pool: {train_paths.pool}")
     return 0
 
 

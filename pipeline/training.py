@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from dpf_core.pool_io import save_pool
 from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.determinism import make_deterministic
 from dpf_core.training.loop import Progress, TrainResult, train
+from dpf_core.training.processes import SINGLE, Processes
 from pipeline.plots.training import train_plots
 
 
@@ -53,8 +54,15 @@ class TrainPaths:
     """Parent of one folder a run, named by its key."""
 
 
-def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
+def run_training(
+    paths: TrainPaths, settings: TrainSettings, processes: Processes = SINGLE
+) -> dict[str, Any]:
     """Train a pool on a gym, write it, and return its metrics.
+
+    Args:
+        paths: What is read and written.
+        settings: Of the pool.
+        processes: That train it together; the first one writes, prints, and shows how far it is.
 
     Raises:
         DPFError: A setting, the gym or the backbone is wrong; nothing is written then.
@@ -71,21 +79,31 @@ def run_training(paths: TrainPaths, settings: TrainSettings) -> dict[str, Any]:
         torch.Generator().manual_seed(settings.train.seed),
     )
     train_sets, dev_sets, counts = load_training_sets(paths.gym, records, model, settings.train)
-    key = run_key(paths.gym, model, settings)
+    # A launcher's number of processes may stand where params.yaml says 1.
+    runtime = replace(settings.runtime, num_processes=processes.count)
+    key = run_key(paths.gym, model, replace(settings, runtime=runtime))
     checkpoints = CheckpointStore(paths.checkpoints / key)
-    with _progress_bar(settings.train.max_steps) as on_step:
+    with _progress_bar(settings.train.max_steps, is_shown=processes.is_first) as on_step:
         result = train(
-            model, train_sets, dev_sets, settings.train, checkpoints=checkpoints, on_step=on_step
-        )
-    _say(result)
+            model, train_sets, dev_sets, settings.train,
+            checkpoints=checkpoints, on_step=on_step, processes=processes,
+        )  # fmt: skip
     metrics = _metrics(model, result, counts)
+    if processes.is_first:
+        _say(result)
+        _write(paths, model, result, metrics)
+        checkpoints.clear()
+    return metrics
+
+
+def _write(
+    paths: TrainPaths, model: DPFModel, result: TrainResult, metrics: dict[str, Any]
+) -> None:
     manifest_sha256 = sha256_file(paths.gym / MANIFEST_FILE)
     with staged_folders(paths.pool, paths.plots, paths.metrics.parent) as (pool, plots, folder):
         save_pool(pool, model, extra={"gym_manifest_sha256": manifest_sha256})
         _write_plots(plots, result)
         write_json(folder / paths.metrics.name, metrics)
-    checkpoints.clear()
-    return metrics
 
 
 def load_training_sets(
@@ -174,8 +192,11 @@ def _say(result: TrainResult) -> None:
 
 
 @contextmanager
-def _progress_bar(max_steps: int) -> Iterator[Any]:
+def _progress_bar(max_steps: int, *, is_shown: bool) -> Iterator[Any]:
     """Yield a callback that moves a bar on a terminal, and prints each measurement elsewhere."""
+    if not is_shown:
+        yield lambda _: None
+        return
     bar = tqdm(total=max_steps, desc="train", unit="step", disable=not sys.stderr.isatty())
 
     def on_step(progress: Progress) -> None:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dpf_core.errors import CheckpointError
 from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
+from dpf_core.training.processes import Processes
 
 KEEP = 2
 """Newest checkpoints that stay; the older one is for when the newest turns out damaged."""
@@ -78,6 +80,30 @@ class CheckpointStore:
             except CheckpointError as error:
                 problems.append(str(error))
         return None, problems
+
+    def load_agreed(
+        self, processes: Processes, device: torch.device
+    ) -> tuple[Snapshot | None, list[str]]:
+        """Return what `load_latest` does, if all processes find the same step.
+
+        Args:
+            processes: That train together; each calls this.
+            device: Where their numbers meet.
+
+        Raises:
+            CheckpointError: They found different steps.
+        """
+        snapshot, problems = self.load_latest()
+        step = float(snapshot.values["step"]) if snapshot else 0.0
+        steps = processes.measure(lambda _: step, range(processes.count), device)
+        if len(set(steps)) > 1:
+            found = ", ".join(f"{start:.0f}" for start in steps)
+            raise CheckpointError(
+                f"every process must find the same checkpoint, got the steps {found} "
+                f"({self.folder}). Keep checkpoints in a folder that all processes see, or remove "
+                "them everywhere."
+            )
+        return snapshot, problems
 
     def clear(self) -> None:
         """Remove the run's checkpoints, after it has succeeded."""

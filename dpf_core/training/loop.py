@@ -9,22 +9,20 @@ from torch import Tensor
 
 from dpf_core.config import TrainConfig
 from dpf_core.errors import ConfigError
-from dpf_core.evaluation.diagnostics import entropy
 from dpf_core.evaluation.per_task import mean_loss, quick_score
 from dpf_core.examples import TaskExamples
 from dpf_core.loss_balancing import EqualWeights, GradNorm
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.training.checkpoint import CheckpointStore, Snapshot
+from dpf_core.training.history import HistoryRow, front_end_rows
 from dpf_core.training.mixing import mixing_table
 from dpf_core.training.optimizer import (
     annealed_temperature,
     build_optimizer,
     set_learning_rate,
 )
+from dpf_core.training.processes import SINGLE, Processes
 from dpf_core.training.step import StepResult, accumulate_gradients
-
-HistoryRow = tuple[int, str, str, float]
-"""Step, task name (`all` for the mean), quantity, value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,34 +72,46 @@ def train(
     *,
     checkpoints: CheckpointStore | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
+    processes: Processes = SINGLE,
 ) -> TrainResult:
     """Train the model in place and leave it at its best dev score.
 
-    Two runs with the same arguments give the same bits, also when one was killed and resumed.
+    Two runs with the same arguments give the same bits, also when one was killed and resumed. The
+    number of processes counts among the arguments: another one gives other sums in fp32.
 
     Args:
         model: Starts as it is; its backbone never changes.
         train_sets: Training rows of each task, in task-id order.
         dev_sets: Held-out rows of each task, in task-id order.
         config: Steps, rates and balancing.
-        checkpoints: Where to write checkpoints and look for one to go on from.
+        checkpoints: Where to write checkpoints and look for one to go on from. The first process
+            writes, all read, so that the folder must be one that every process sees.
         on_step: Called after each step, for a progress bar.
+        processes: That train together; the other arguments are the same in each.
 
     Raises:
         ConfigError: A setting has no effect, or training diverged.
+        CheckpointError: A checkpoint cannot be written, or the processes found different ones.
+        ProcessError: Another process has ended.
     """
     if model.front_end is None and config.loss_balancing == "gradnorm":
         raise ConfigError(
             "loss_balancing must be equal where model.method is heads_only, got gradnorm "
             "(train.loss_balancing in params.yaml): without a prompt no parameter is shared."
         )
-    run = _Run(model, train_sets, dev_sets, config)
+    if processes.count > config.batch_size:
+        raise ConfigError(
+            f"num_processes must be <= the examples of a step, {config.batch_size}, got "
+            f"{processes.count} (runtime.num_processes, train.batch_size in params.yaml). Lower "
+            "the first, or raise the second."
+        )
+    run = _Run(model, train_sets, dev_sets, config, processes)
     resumed_at, problems = run.resume(checkpoints)
     while run.state.step < config.max_steps and not run.is_out_of_patience:
         loss = run.advance()
         dev_score = run.measure()
         done = run.state.step
-        if checkpoints and done % config.checkpoint_every_steps == 0 and done < config.max_steps:
+        if checkpoints and processes.is_first and run.is_checkpoint_due:
             checkpoints.save(done, run.snapshot())
         on_step(Progress(step=done, max_steps=config.max_steps, loss=loss, dev_score=dev_score))
     return run.finish(resumed_at, problems)
@@ -116,8 +126,9 @@ class _Run:
         train_sets: Sequence[TaskExamples],
         dev_sets: Sequence[TaskExamples],
         config: TrainConfig,
+        processes: Processes,
     ) -> None:
-        self.model, self.config = model, config
+        self.model, self.config, self.processes = model, config, processes
         self.train_sets, self.dev_sets = train_sets, dev_sets
         self.names = [task.name for task in model.tasks]
         self.named = model.trainable_parameters()
@@ -139,8 +150,16 @@ class _Run:
             self.config.patience * self.config.eval_every_steps
         )
 
+    @property
+    def is_checkpoint_due(self) -> bool:
+        step = self.state.step
+        return step % self.config.checkpoint_every_steps == 0 and step < self.config.max_steps
+
     def resume(self, checkpoints: CheckpointStore | None) -> tuple[int | None, list[str]]:
-        snapshot, problems = checkpoints.load_latest() if checkpoints else (None, [])
+        device = self.model.backbone.device
+        snapshot, problems = (
+            checkpoints.load_agreed(self.processes, device) if checkpoints else (None, [])
+        )
         if self.config.loss_balancing == "gradnorm":
             self.balancer = GradNorm(
                 snapshot.tensors["balancer.initial_losses"] if snapshot else self.initial_losses(),
@@ -155,8 +174,9 @@ class _Run:
     def initial_losses(self) -> Tensor:
         """Return L_t(0), [T], on the first rows of each training set (their order is seeded)."""
         count = self.config.initial_loss_rows
-        losses = [mean_loss(self.model, task.head(count)) for task in self.train_sets]
-        return torch.tensor(losses)
+        return torch.tensor(
+            self._measured(lambda task: mean_loss(self.model, task.head(count)), self.train_sets)
+        )
 
     def advance(self) -> float:
         step = self.state.step
@@ -164,7 +184,8 @@ class _Run:
         set_learning_rate(self.optimizer, step, self.config)
         self._set_temperature(step)
         self.optimizer.zero_grad(set_to_none=True)
-        result = accumulate_gradients(self.model, examples, self.balancer.weights)
+        weights = self.balancer.weights
+        result = accumulate_gradients(self.model, examples, weights, self.processes)
         loss = float(result.losses.mean())
         if not torch.isfinite(result.losses).all():
             raise ConfigError(
@@ -184,7 +205,7 @@ class _Run:
         step, config = self.state.step, self.config
         if step % config.eval_every_steps and step != config.max_steps:
             return None
-        scores = [quick_score(self.model, task) for task in self.dev_sets]
+        scores = self._measured(lambda task: quick_score(self.model, task), self.dev_sets)
         mean = sum(scores) / len(scores)
         rows = zip([*self.names, "all"], [*scores, mean], strict=True)
         self.state.history += [(step, name, "dev_score", value) for name, value in rows]
@@ -256,6 +277,11 @@ class _Run:
         )
         self.balancer.weights = tensors["balancer.weights"]
 
+    def _measured(
+        self, measure: Callable[[TaskExamples], float], sets: Sequence[TaskExamples]
+    ) -> list[float]:
+        return self.processes.measure(measure, sets, self.model.backbone.device)
+
     def _set_temperature(self, step: int) -> None:
         front_end, settings = self.model.front_end, self.model.config
         if settings.temperature_mode == "annealed" and isinstance(front_end, FrontEnd):
@@ -278,15 +304,4 @@ class _Run:
         weights = zip(self.names, self.balancer.weights.tolist(), strict=True)
         state.history += [(state.step, name, "task_weight", value) for name, value in weights]
         if isinstance(self.model.front_end, FrontEnd):
-            state.history += _front_end_rows(self.model.front_end, self.names, state.step)
-
-
-@torch.no_grad()
-def _front_end_rows(front_end: FrontEnd, names: Sequence[str], step: int) -> list[HistoryRow]:
-    task_ids = torch.arange(len(names), device=front_end.pool.prompts.device)
-    gates = front_end.fusion.gate(task_ids).mean(dim=1).tolist()
-    entropies = entropy(front_end.scheduler(task_ids)).tolist()
-    rows = [(step, name, "gate_mean", value) for name, value in zip(names, gates, strict=True)]
-    return rows + [
-        (step, name, "mixing_entropy", value) for name, value in zip(names, entropies, strict=True)
-    ]
+            state.history += front_end_rows(self.model.front_end, self.names, state.step)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dpf_core.examples import TaskExamples, collate, micro_batches
 from dpf_core.model import DPFModel
+from dpf_core.training.processes import SINGLE, Processes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,17 +23,25 @@ class StepResult:
 
 
 def accumulate_gradients(
-    model: DPFModel, examples: Sequence[tuple[TaskExamples, int]], task_weights: Tensor
+    model: DPFModel,
+    examples: Sequence[tuple[TaskExamples, int]],
+    task_weights: Tensor,
+    processes: Processes = SINGLE,
 ) -> StepResult:
     """Add d(sum_t lambda_t L_t) to the gradients of every trainable tensor (equation 6).
 
     The fused prompts are cut out of the graph as a leaf. Micro-batches add to the leaf's gradient;
     the front end is then differentiated once, and the leaf's gradient holds every task's own.
+    Several processes run a share of the examples each and sum the leaf's gradient before that.
 
     Args:
-        model: Its trainable gradients are added to.
+        model: Its trainable gradients are added to; several processes must start without any.
         examples: (task, row) pairs, the whole batch, tasks mixed.
         task_weights: [T], lambda.
+        processes: That share the batch; each gets the gradients and the result of all.
+
+    Raises:
+        ProcessError: Another process has ended.
     """
     device = model.backbone.device
     task_weights = task_weights.to(device)
@@ -41,15 +50,17 @@ def accumulate_gradients(
     fused = None if model.front_end is None else model.front_end(present)
     leaf = None if fused is None else fused.detach().requires_grad_()
     losses = torch.zeros(len(present), device=device)
+    mine = processes.share(len(examples))
     groups = micro_batches(
-        examples,
+        [examples[position] for position in mine],
         prompt_length=model.prompt_length,
         batch_tokens=model.backbone.config.batch_tokens,
     )
     for group in groups:
-        batch, labels = collate([examples[position] for position in group])
+        positions = [mine[i] for i in group]
+        batch, labels = collate([examples[position] for position in positions])
         batch, labels = batch.to(device), labels.to(device)
-        where = local[group]
+        where = local[positions]
         prompts = None if leaf is None else leaf.index_select(0, where)
         logits = model.score(prompts, batch)
         shares = model.losses(logits, labels, batch) / counts[where]
@@ -57,6 +68,8 @@ def accumulate_gradients(
         loss = (shares * task_weights[batch.task_ids]).sum()
         if loss.requires_grad:  # options scored without a prompt depend on nothing that is trained
             loss.backward()
+    heads = [] if model.heads is None else list(model.heads.parameters())
+    _sum_gradients(heads if leaf is None else [leaf, *heads], losses, processes)
     norms = torch.zeros(len(present), device=device)
     if model.front_end is not None and fused is not None and leaf is not None:
         prompt_gradients = _gradient(leaf)
@@ -64,6 +77,25 @@ def accumulate_gradients(
         unweighted = prompt_gradients / task_weights[present][:, None, None, None]
         norms = model.front_end.pool_gradient_norms(present, unweighted)
     return StepResult(task_ids=present.cpu(), losses=losses.cpu(), gradient_norms=norms.cpu())
+
+
+def _sum_gradients(tensors: Sequence[Tensor], losses: Tensor, processes: Processes) -> None:
+    """Sum losses and gradients over the processes; a tensor that none has one for keeps none.
+
+    A gradient of zeros would be another thing: AdamW then goes on by its momentum.
+    """
+    if processes.count == 1:
+        return
+    present = [float(tensor.grad is not None) for tensor in tensors]
+    num_present = torch.tensor(present, device=losses.device)
+    for tensor in tensors:
+        if tensor.grad is None:
+            tensor.grad = torch.zeros_like(tensor)
+    gradients = [tensor.grad for tensor in tensors if tensor.grad is not None]
+    processes.sum_([losses, num_present, *gradients])
+    for tensor, count in zip(tensors, num_present.tolist(), strict=True):
+        if not count:
+            tensor.grad = None
 
 
 def _gradient(leaf: Tensor) -> Tensor:

@@ -7,25 +7,32 @@ from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainCon
 from pipeline.params import load_config
 from pipeline.paths import CHECKPOINTS, GYM, POOL, TRAIN_METRICS, TRAIN_PLOTS
 from pipeline.pipes import report as report_to_dagster
+from pipeline.processes import in_one_voice, is_launched, joined, launch
 from pipeline.refusals import in_one_sentence
 from pipeline.training import TrainPaths, TrainSettings, run_training
 
 
 @in_one_sentence("train")
+@in_one_voice()
 def main() -> int:
     """Write data/pool and its metrics and plots, and return the exit code."""
+    runtime = load_config(RuntimeConfig)
+    if runtime.num_processes > 1 and not is_launched():
+        return launch("pipeline.stages.train", [], runtime)
     paths = TrainPaths(
         gym=GYM, pool=POOL, metrics=TRAIN_METRICS, plots=TRAIN_PLOTS, checkpoints=CHECKPOINTS
     )
     settings = TrainSettings(
-        runtime=load_config(RuntimeConfig),
+        runtime=runtime,
         backbone=load_config(BackboneConfig),
         model=load_config(ModelConfig),
         train=load_config(TrainConfig),
     )
-    metrics = run_training(paths, settings)
-    shutil.rmtree(CHECKPOINTS, ignore_errors=True)  # of this run and of abandoned ones
-    report_to_dagster({"steps": metrics["steps"], "dev_mean_score": metrics["dev_mean_score"]})
+    with joined(runtime) as processes:
+        metrics = run_training(paths, settings, processes)
+        if processes.is_first:
+            shutil.rmtree(CHECKPOINTS, ignore_errors=True)  # of this run and of abandoned ones
+            report_to_dagster({name: metrics[name] for name in ("steps", "dev_mean_score")})
     return 0
 
 
