@@ -22,6 +22,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     benchmarks = parser.add_subparsers(title="benchmarks", required=True, metavar="BENCHMARK")
     _add_train(benchmarks)
     _add_gradnorm(benchmarks)
+    _add_scale(benchmarks)
+    _add_startup(benchmarks)
+    _add_data(benchmarks)
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -46,6 +49,45 @@ def run_gradnorm(args: argparse.Namespace) -> int:
     with open_gym(args.gym, args.mirror) as gym:
         plan = GradNormPlan(repeats=args.repeats)
         return _finish(args, bench_gradnorm(gym, _settings(args), plan))
+
+
+def run_scale(args: argparse.Namespace) -> int:
+    """Measure what registered tasks and prompts cost that no batch needs."""
+    from pipeline.bench.clock import check_repeats
+    from pipeline.bench.scale import ScalePlan, bench_scale
+    from pipeline.bench.workload import open_gym
+
+    check_repeats(args.repeats)
+    with open_gym(args.gym, args.mirror) as gym:
+        plan = ScalePlan(repeats=args.repeats)
+        return _finish(args, bench_scale(gym, _settings(args), plan))
+
+
+def run_startup(args: argparse.Namespace) -> int:
+    """Measure how long commands take before they work."""
+    from pipeline.bench.clock import check_repeats
+    from pipeline.bench.startup import bench_startup
+
+    check_repeats(args.repeats)
+    return _finish(args, bench_startup(repeats=args.repeats, root=Path()))
+
+
+def run_data(args: argparse.Namespace) -> int:
+    """Measure what rows cost before they are trained."""
+    import dataclasses
+
+    from pipeline.bench.clock import check_repeats
+    from pipeline.bench.data import bench_data
+    from pipeline.bench.workload import open_gym
+    from pipeline.params import load_section
+    from pipeline.validation_config import ValidateConfig
+
+    check_repeats(args.repeats)
+    config = ValidateConfig.from_section(load_section("validate", args.params))
+    config = dataclasses.replace(config, max_rows=args.max_rows)
+    with open_gym(args.gym, args.mirror) as gym:
+        result = bench_data(gym, args.mirror, config, backbone=args.backbone, repeats=args.repeats)
+        return _finish(args, result)
 
 
 def _add_train(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,6 +118,51 @@ def _add_gradnorm(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     _add_rows(parser)
     _add_model(parser)
+
+
+def _add_scale(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        benchmarks,
+        "scale",
+        run_scale,
+        "steps with up to 512 registered tasks, and pools of up to 256 prompts",
+        "Train the same batches with 12 to 512 registered tasks and pools of 1 to 256 prompts.",
+    )
+    _add_rows(parser)
+    _add_model(parser)
+
+
+def _add_startup(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _add(
+        benchmarks,
+        "startup",
+        run_startup,
+        "imports, --help, definitions, dvc",
+        "Start commands that do nothing. Those of DVC run in a project whose stages are done.",
+    )
+
+
+def _add_data(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        benchmarks,
+        "data",
+        run_data,
+        "build, validate and tokenise",
+        "Build a mirror's twelve tasks, validate and tokenise them; seconds per 10,000 rows. With "
+        "--gym nothing is built.",
+    )
+    _add_rows(parser)
+    parser.add_argument("--backbone", default="bundled", metavar="NAME", help="whose tokeniser")
+    parser.add_argument(
+        "--max-rows",
+        type=_positive,
+        default=10_000,
+        metavar="N",
+        help="rows of a file that are validated and tokenised (default: 10000)",
+    )
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="parameters"
+    )
 
 
 def _add(

@@ -1,3 +1,5 @@
+import importlib
+import json
 import warnings
 
 import pytest
@@ -14,6 +16,17 @@ def settings(backbone_folder):
         max_length=16, peer_learning_rate=0.05,
     )  # fmt: skip
     torch.use_deterministic_algorithms(mode=True)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Measure memory here: a process of its own takes seconds to import torch."""
+
+    def run(module, request):
+        return importlib.import_module(module).measure(json.loads(json.dumps(request)))
+
+    for user in ("train", "scale"):
+        monkeypatch.setattr(f"pipeline.bench.{user}.run_apart", run)
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ def all_row_ids(workload):
 
 
 def test_both_sides_train_the_same_rows_and_the_figures_are_written(
-    tiny_gym, settings, without_bf16
+    tiny_gym, settings, without_bf16, in_this_process
 ):
     result = json.loads(json.dumps(bench_train(tiny_gym, settings, PLAN), allow_nan=False))
     assert result.keys() >= PROMISED
@@ -49,7 +49,7 @@ def test_both_sides_train_the_same_rows_and_the_figures_are_written(
         None, "no AMX here",
     )  # fmt: skip
     assert result["mfu"] > 0
-    assert result["peak_memory_mb_ours"] > result["peak_memory_mb_ours_before_model"] > 0
+    assert result["peak_memory_mb_ours"] >= result["peak_memory_mb_ours_before_model"] > 0
     assert ["ratio_vs_peft_bf16_reason", "no AMX here"] in [
         line.split(maxsplit=1) for line in bench_table(result).splitlines()
     ]
