@@ -17,8 +17,27 @@ class Turns:
     """What each side took in each turn."""
 
     seconds: dict[str, list[float]]
+    cpu_seconds: dict[str, list[float]]
+    """Processor time of this process in each turn, all threads together. Other processes disturb
+    it less; threads that wait for each other count too."""
     order: list[str]
     """Sides in the order in which they ran, without the warm-up."""
+
+    @classmethod
+    def empty(cls, *sides: str) -> "Turns":
+        """Return turns of these sides before the first."""
+        return cls(
+            seconds={side: [] for side in sides},
+            cpu_seconds={side: [] for side in sides},
+            order=[],
+        )
+
+    def note(self, side: str, stopwatch: "Stopwatch") -> None:
+        """Add a side's turn, from the stopwatch's start until now."""
+        seconds, cpu_seconds = stopwatch.read()
+        self.seconds[side].append(seconds)
+        self.cpu_seconds[side].append(cpu_seconds)
+        self.order.append(side)
 
     def median(self, side: str) -> float:
         """Return the median seconds of a side's turns."""
@@ -27,6 +46,22 @@ class Turns:
     def ratios(self, side: str, to: str) -> list[float]:
         """Return each turn's seconds of a side over those of another."""
         return [a / b for a, b in zip(self.seconds[side], self.seconds[to], strict=True)]
+
+    def cpu_ratio(self, side: str, to: str) -> float:
+        """Return the median over the turns of the same ratio of processor time."""
+        pairs = zip(self.cpu_seconds[side], self.cpu_seconds[to], strict=True)
+        return median(a / b for a, b in pairs)
+
+
+class Stopwatch:
+    """Time and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """Return seconds and processor seconds."""
+        return time.perf_counter() - self._start[0], time.process_time() - self._start[1]
 
 
 def alternate(
@@ -39,15 +74,13 @@ def alternate(
         repeats: Measured turns.
         warmup: Turns before them that do not count.
     """
-    turns = Turns(seconds={side: [] for side in sides}, order=[])
+    turns = Turns.empty(*sides)
     for turn in range(warmup + repeats):
         for side, work in sides.items():
-            start = time.perf_counter()
+            stopwatch = Stopwatch()
             work(turn)
-            seconds = time.perf_counter() - start
             if turn >= warmup:
-                turns.seconds[side].append(seconds)
-                turns.order.append(side)
+                turns.note(side, stopwatch)
     return turns
 
 

@@ -1,6 +1,5 @@
 """Our training and the peer's, in turns on the same rows, each going on where it stopped."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +8,7 @@ import torch
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.config import Precision, TrainConfig
 from dpf_core.examples import TaskExamples
-from pipeline.bench.clock import Turns
+from pipeline.bench.clock import Stopwatch, Turns
 from pipeline.bench.gemm import gemm_gflops, wait_for
 from pipeline.bench.ours import (
     Examples,
@@ -58,9 +57,9 @@ class _Duel:
     turn_steps: int
     settings: BenchSettings
     gemm_sizes: tuple[int, ...]
-    turns: Turns = field(default_factory=lambda: Turns(seconds={OURS: [], PEFT: []}, order=[]))
+    turns: Turns = field(default_factory=lambda: Turns.empty(OURS, PEFT))
     gemm: list[float] = field(default_factory=list)
-    started: float = 0.0
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     def on_step(self, done: int) -> None:
         turn, rest = divmod(done, self.turn_steps)
@@ -68,28 +67,23 @@ class _Duel:
             return
         wait_for(self.settings.device)
         if turn > 1:  # the first is the warm-up
-            self._note(PEFT, time.perf_counter() - self.started)
+            self.turns.note(PEFT, self.stopwatch)
         if done < len(self.batches):
             self._ours(turn)
-        self.started = time.perf_counter()
+        self.stopwatch = Stopwatch()
 
     def _ours(self, turn: int) -> None:
         rate = gemm_gflops(self.settings.precision, self.settings.device, self.gemm_sizes)
         torch.use_deterministic_algorithms(mode=True)  # as `dpf train` does, and the peer does not
         first = turn * self.turn_steps
-        start = time.perf_counter()
+        stopwatch = Stopwatch()
         for examples in self.batches[first : first + self.turn_steps]:
             self.own.advance(examples)
         wait_for(self.settings.device)
-        seconds = time.perf_counter() - start
-        torch.use_deterministic_algorithms(mode=False)
         if turn:
             self.gemm.append(rate)
-            self._note(OURS, seconds)
-
-    def _note(self, side: str, seconds: float) -> None:
-        self.turns.seconds[side].append(seconds)
-        self.turns.order.append(side)
+            self.turns.note(OURS, stopwatch)
+        torch.use_deterministic_algorithms(mode=False)
 
 
 def duel(

@@ -1,5 +1,6 @@
 """`dpf bench gradnorm`: what GradNorm costs over equal weights, and against T backward passes."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -15,7 +16,6 @@ from dpf_core.training.step import StepResult
 from pipeline.bench.clock import Turns, alternate, summary
 from pipeline.bench.machine import describe_machine
 from pipeline.bench.ours import (
-    Examples,
     OwnTraining,
     batches,
     encode_all,
@@ -60,13 +60,26 @@ def bench_gradnorm(gym: Path, settings: BenchSettings, plan: GradNormPlan) -> di
     torch.use_deterministic_algorithms(mode=True)
     backbone = open_backbone(settings)
     train_sets = encode_all(workload.train_rows, workload.tasks, backbone)
+    compared = [
+        _take_turns(workload, backbone, train_sets, settings, others)
+        for others in ((EQUAL,), (SEPARATE, PER_TASK))
+    ]
+    norms = _difference(workload, backbone, train_sets, settings)
+    return _result(workload, settings, plan, compared) | {"max_relative_norm_difference": norms}
+
+
+def _take_turns(
+    workload: Workload,
+    backbone: Backbone,
+    train_sets: list[TaskExamples],
+    settings: BenchSettings,
+    others: Sequence[str],
+) -> Turns:
+    """Return the turns of GradNorm and others; long turns of one would disturb short ones."""
     steps = batches(workload, train_sets)
-    sides = _sides(workload, backbone, train_sets, settings)
-    turns = alternate(
-        {name: steps_of(side, steps) for name, side in sides.items()}, repeats=plan.repeats
-    )
-    norms = _difference(workload, backbone, train_sets, settings, steps[0])
-    return _result(workload, settings, plan, turns) | {"max_relative_norm_difference": norms}
+    trainings = _sides(workload, backbone, train_sets, settings)
+    sides = {name: steps_of(trainings[name], steps) for name in (*others, GRADNORM)}
+    return alternate(sides, repeats=len(steps) - 1)
 
 
 def _sides(
@@ -99,9 +112,9 @@ def _difference(
     backbone: Backbone,
     train_sets: list[TaskExamples],
     settings: BenchSettings,
-    examples: Examples,
 ) -> float:
     """Return the largest relative difference of the norms on one batch, from the same start."""
+    examples = batches(workload, train_sets)[0]
     sides = _sides(workload, backbone, train_sets, settings)
     results: dict[str, StepResult] = {
         name: sides[name].advance(examples) for name in (GRADNORM, SEPARATE)
@@ -111,7 +124,7 @@ def _difference(
 
 
 def _result(
-    workload: Workload, settings: BenchSettings, plan: GradNormPlan, turns: Turns
+    workload: Workload, settings: BenchSettings, plan: GradNormPlan, compared: Sequence[Turns]
 ) -> dict[str, Any]:
     ids = [workload.row_id(*pair) for s in range(workload.num_steps) for pair in workload.batch(s)]
     result: dict[str, Any] = {
@@ -124,11 +137,16 @@ def _result(
         "batch_size": workload.batch_size,
         "prompt_length": settings.prompt_length,
         "repeats": plan.repeats,
-        "order": turns.order,
+        "order": [side for turns in compared for side in turns.order],
         "row_ids_sha256": hash_row_ids(ids),
-        "median_step_seconds": {side: turns.median(side) for side in turns.seconds},
     }
-    for other in (EQUAL, SEPARATE, PER_TASK):
-        ratios = turns.ratios(GRADNORM, other)
-        result |= {f"ratio_vs_{other}": median(ratios), f"ratios_vs_{other}": summary(ratios)}
-    return result
+    for turns in compared:
+        for other in (side for side in turns.seconds if side != GRADNORM):
+            ratios = turns.ratios(GRADNORM, other)
+            result |= {
+                f"ratio_vs_{other}": median(ratios),
+                f"ratios_vs_{other}": summary(ratios),
+                f"cpu_ratio_vs_{other}": turns.cpu_ratio(GRADNORM, other),
+                f"step_seconds_{other}": turns.median(other),
+            }
+    return result | {"step_seconds_gradnorm": compared[0].median(GRADNORM)}

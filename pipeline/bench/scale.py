@@ -128,6 +128,7 @@ def _times(
         ratios = turns.ratios(name, first)
         result[f"{prefix}_{name}_to_{first}"] = median(ratios)
         result[f"{prefix}s_{name}_to_{first}"] = summary(ratios)
+        result[f"cpu_{prefix}_{name}_to_{first}"] = turns.cpu_ratio(name, first)
     return result
 
 

@@ -103,13 +103,14 @@ def _versus(
 ) -> dict[str, Any]:
     """Return one peer's figures, null where it was not measured."""
     values: dict[str, Any] = dict.fromkeys(
-        ("ratio", "ratios", "examples", "tokens", "initial", "final", "accuracy")
+        ("ratio", "cpu_ratio", "ratios", "examples", "tokens", "initial", "final", "accuracy")
     )
     if done is not None:
         ratios = done.turns.ratios(PEFT, OURS)
         values = {
             "ratio": median(ratios),
             "ratios": summary(ratios),
+            "cpu_ratio": done.turns.cpu_ratio(PEFT, OURS),
             "examples": _examples(done, PEFT, plan, settings),
             "tokens": _tokens(done, PEFT),
             "initial": done.quality[PEFT].initial_loss,
@@ -120,6 +121,7 @@ def _versus(
     return {
         f"ratio_vs_{name}": values["ratio"],
         f"ratios_vs_{name}": values["ratios"],
+        f"cpu_ratio_vs_{name}": values["cpu_ratio"],
         f"examples_per_second_{name}": values["examples"],
         f"real_tokens_per_second_{name}": values["tokens"],
         f"initial_loss_{name}": values["initial"],
