@@ -25,6 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_scale(benchmarks)
     _add_startup(benchmarks)
     _add_data(benchmarks)
+    _add_serve(benchmarks)
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -88,6 +89,17 @@ def run_data(args: argparse.Namespace) -> int:
     with open_gym(args.gym, args.mirror) as gym:
         result = bench_data(gym, args.mirror, config, backbone=args.backbone, repeats=args.repeats)
         return _finish(args, result)
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Measure the exported front end."""
+    from pipeline.bench.clock import check_repeats
+    from pipeline.bench.serve import bench_serve
+    from pipeline.bench.workload import open_gym
+
+    check_repeats(args.repeats)
+    with open_gym(args.gym, args.mirror) as gym:
+        return _finish(args, bench_serve(gym, _settings(args), repeats=args.repeats))
 
 
 def _add_train(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -163,6 +175,18 @@ def _add_data(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="parameters"
     )
+
+
+def _add_serve(benchmarks: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        benchmarks,
+        "serve",
+        run_serve,
+        "the exported front end",
+        "Run the same batches through the ONNX front end and through torch.",
+    )
+    _add_rows(parser)
+    _add_model(parser)
 
 
 def _add(
