@@ -1,5 +1,6 @@
 """Timing in turns, A B A B, so that whatever else the machine does meets every side alike."""
 
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ class Turns:
 
     seconds: dict[str, list[float]]
     cpu_seconds: dict[str, list[float]]
-    """Processor time of this process in each turn, all threads together. Other processes disturb
-    it less; threads that wait for each other count too."""
+    """Processor time of this process and those that it ended, in each turn, all threads together.
+    Other processes disturb it less; threads that wait for each other count too."""
     order: list[str]
     """Sides in the order in which they ran, without the warm-up."""
 
@@ -57,11 +58,11 @@ class Stopwatch:
     """Time and processor time since it was made."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter(), time.process_time()
+        self._start = time.perf_counter(), _cpu_seconds()
 
     def read(self) -> tuple[float, float]:
         """Return seconds and processor seconds."""
-        return time.perf_counter() - self._start[0], time.process_time() - self._start[1]
+        return time.perf_counter() - self._start[0], _cpu_seconds() - self._start[1]
 
 
 def alternate(
@@ -82,6 +83,11 @@ def alternate(
             if turn >= warmup:
                 turns.note(side, stopwatch)
     return turns
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def check_repeats(repeats: int) -> None:

@@ -14,6 +14,7 @@ from pipeline.bench.ours import (
     Examples,
     OwnTraining,
     batches,
+    count_padded_tokens,
     count_tokens,
     encode_all,
     held_out_quality,
@@ -42,6 +43,8 @@ class DuelResult:
     turns: Turns
     tokens: list[int]
     """Real tokens of each turn."""
+    padding_factor: float
+    """Positions of the peer's batches, padded to their longest, over real tokens."""
     gemm_gflops: list[float]
     """Measured before each turn, in our precision."""
     row_hashes: dict[str, str]
@@ -118,9 +121,11 @@ def duel(
     after = held_out_quality(model, held_out), peer.held_out_quality()
     own_rows = [row for examples in steps for row in _row_ids(workload, examples)]
     tokens = [count_tokens(examples, settings.prompt_length) for examples in steps]
+    padded = sum(count_padded_tokens(examples, settings.prompt_length) for examples in steps)
     return DuelResult(
         turns=fight.turns,
         tokens=[sum(tokens[i : i + turn_steps]) for i in range(turn_steps, len(steps), turn_steps)],
+        padding_factor=padded / sum(tokens),
         gemm_gflops=fight.gemm,
         row_hashes={OURS: hash_row_ids(own_rows), PEFT: hash_row_ids(peer.trained_rows)},
         quality={

@@ -106,6 +106,11 @@ def count_tokens(examples: Examples, prompt_length: int) -> int:
     return sum(task.num_tokens(row) + prompt_length for task, row in examples)
 
 
+def count_padded_tokens(examples: Examples, prompt_length: int) -> int:
+    """Return the positions of a batch that is padded to its longest, prompts included."""
+    return len(examples) * max(task.num_tokens(row) + prompt_length for task, row in examples)
+
+
 def count_parameters(backbone: Backbone) -> int:
     """Return the backbone's parameters outside its embedding tables."""
     tables = (torch.nn.Embedding,)

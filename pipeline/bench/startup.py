@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from dpf_core.errors import DPFError
-from pipeline.bench.clock import alternate, summary
+from pipeline.bench.clock import alternate
 from pipeline.bench.machine import describe_machine
 
 _PYTHON = {
@@ -39,6 +40,7 @@ def bench_startup(*, repeats: int, root: Path) -> dict[str, Any]:
     sides = {name: _runner(command, root) for name, command in commands.items()}
     turns = alternate(sides, repeats=repeats)
     seconds = {name: turns.median(name) for name in commands}
+    cpu_seconds = {name: median(turns.cpu_seconds[name]) for name in commands}
     beyond = turns.seconds["import_dpf_core"], turns.seconds["import_torch"]
     return {
         "benchmark": "startup",
@@ -46,11 +48,12 @@ def bench_startup(*, repeats: int, root: Path) -> dict[str, Any]:
         "repeats": repeats,
         "order": turns.order,
         "ratio_help_to_python": turns.median("help") / turns.median("python"),
-        "import_dpf_core_minus_torch_seconds": summary(
-            [own - torch for own, torch in zip(*beyond, strict=True)]
-        )["median"],
+        "import_dpf_core_minus_torch_seconds": median(
+            own - torch for own, torch in zip(*beyond, strict=True)
+        ),
         "dvc_skipped_reason": skipped,
         **{f"{name}_seconds": seconds.get(name) for name in (*_PYTHON, *_DVC)},
+        **{f"{name}_cpu_seconds": cpu_seconds.get(name) for name in (*_PYTHON, *_DVC)},
     }
 
 

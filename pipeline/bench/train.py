@@ -90,6 +90,7 @@ def _about(
         "order": done.turns.order,
         "row_ids_sha256": done.row_hashes[OURS],
         "row_ids_sha256_peft": done.row_hashes[PEFT],
+        "padded_over_real_tokens_peft": done.padding_factor,
         "examples_per_second_ours": _examples(done, OURS, plan, settings),
         "real_tokens_per_second_ours": _tokens(done, OURS),
         "initial_loss_ours": done.quality[OURS].initial_loss,

@@ -12,6 +12,7 @@ def test_commands_of_dvc_are_left_out_where_no_stage_has_run(tmp_path, monkeypat
     result = startup.bench_startup(repeats=2, root=tmp_path)
     assert result["dvc_skipped_reason"] == "no dvc.lock here, so no stage has run"
     assert (result["dvc_repro_seconds"], result["python_seconds"] > 0) == (None, True)
+    assert result["python_cpu_seconds"] > 0
     assert result["order"][:3] == ["python", "help", "import_dpf_core"]
 
 

@@ -49,6 +49,7 @@ def test_both_sides_train_the_same_rows_and_the_figures_are_written(
         None, "no AMX here",
     )  # fmt: skip
     assert result["mfu"] > 0
+    assert result["padded_over_real_tokens_peft"] > 1
     assert result["peak_memory_mb_ours"] >= result["peak_memory_mb_ours_before_model"] > 0
     assert ["ratio_vs_peft_bf16_reason", "no AMX here"] in [
         line.split(maxsplit=1) for line in bench_table(result).splitlines()
