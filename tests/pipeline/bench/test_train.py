@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -54,6 +55,19 @@ def test_both_sides_train_the_same_rows_and_the_figures_are_written(
     assert ["ratio_vs_peft_bf16_reason", "no AMX here"] in [
         line.split(maxsplit=1) for line in bench_table(result).splitlines()
     ]
+
+
+def test_bf16_is_measured_on_both_sides_where_the_processor_has_it(
+    tiny_gym, settings, in_this_process, monkeypatch
+):
+    monkeypatch.setattr("pipeline.bench.train.why_no_bf16", lambda _: None)
+    ours_in_bf16 = dataclasses.replace(settings, precision="bf16")
+    result = bench_train(tiny_gym, ours_in_bf16, PLAN)
+    assert result["ratio_vs_peft_bf16"] > 0
+    assert result["ratio_vs_peft_bf16_reason"] is None
+    assert result["mfu_precision"] == "bf16"
+    assert result["gemm_peak_bf16_gflops"] > 0
+    assert result["gemm_peak_fp32_gflops"] > 0
 
 
 def test_the_peer_trains_every_row_of_the_batches_and_its_loss_falls(workload, settings):
