@@ -1,7 +1,7 @@
 """The command `dpf`: parses words, prints errors as one sentence, and imports nothing heavy.
 
 Gym commands are in `gym_cli.py`, commands of the other stages in `stage_cli.py`, suites in
-`suite_cli.py`, `dpf autotune` in `autotune_cli.py`.
+`suite_cli.py`, `dpf autotune` in `autotune_cli.py`, benchmarks in `bench_cli.py`.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from dpf_core import __version__
-from pipeline import autotune_cli, gym_cli, stage_cli, suite_cli
+from pipeline import autotune_cli, bench_cli, gym_cli, stage_cli, suite_cli
 from pipeline.refusals import in_one_sentence
 
 
@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     stage_cli.add_parsers(commands)
     suite_cli.add_parser(commands)
     autotune_cli.add_parser(commands)
+    bench_cli.add_parser(commands)
     return parser
 
 

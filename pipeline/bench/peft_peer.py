@@ -1,0 +1,173 @@
+"""What a user would run instead: PEFT's prompt tuning under the model library's Trainer.
+
+`AutoModelForSequenceClassification` over the same files with `PromptTuningConfig(SEQ_CLS)`: one
+soft prompt of the same length, the backbone frozen, one linear classifier over the labels of all
+tasks side by side. `DataCollatorWithPadding` pads to the longest of the batch. All else is the
+Trainer's default, but that it keeps the order of the rows, writes nothing, draws no progress bar,
+and has a learning rate at which prompts learn. With bf16 the Trainer's own switch is used.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from dpf_core.backbone.files import resolve_directory
+from dpf_core.config import BackboneConfig, Precision
+from dpf_core.gym.reader import Row
+from pipeline.bench.settings import BenchSettings
+from pipeline.bench.workload import SEED, Workload
+
+OnStep = Callable[[int], None]
+
+
+class PeftPeer:
+    """A training by PEFT and the Trainer, on the rows of a workload in their order.
+
+    Args:
+        workload: Whose batches are trained.
+        settings: Backbone, prompt length, batch and learning rate.
+        precision: bf16 is the Trainer's own mixed precision.
+    """
+
+    def __init__(
+        self, workload: Workload, settings: BenchSettings, precision: Precision = "fp32"
+    ) -> None:
+        from peft import PromptTuningConfig, TaskType, get_peft_model
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self.workload, self.settings, self.precision = workload, settings, precision
+        self.trained_rows: list[str] = []
+        """Names of the rows that were put into batches, in their order."""
+        directory = resolve_directory(BackboneConfig(name=settings.backbone))
+        self.tokenizer = AutoTokenizer.from_pretrained(directory)
+        counts = [len(task.labels) for task in workload.tasks]
+        self.offsets = [sum(counts[:i]) for i in range(len(counts))]
+        torch.manual_seed(SEED)
+        with _quiet():
+            base = AutoModelForSequenceClassification.from_pretrained(
+                directory, num_labels=sum(counts), dtype=torch.float32
+            )
+        config = PromptTuningConfig(
+            task_type=TaskType.SEQ_CLS, num_virtual_tokens=settings.prompt_length
+        )
+        self.model: Any = get_peft_model(base, config)
+
+    def train(self, on_step: OnStep) -> None:
+        """Train all batches; `on_step` gets the number of steps done, 0 before the first."""
+        from transformers import PrinterCallback, Trainer
+
+        with TemporaryDirectory(prefix="dpf-bench-") as folder:
+            trainer = Trainer(
+                model=self.model,
+                args=self._arguments(Path(folder)),
+                train_dataset=self._examples(),
+                data_collator=self._collate,
+                callbacks=[_callback(on_step)],
+            )
+            trainer.remove_callback(PrinterCallback)
+            with _quiet():
+                trainer.train()
+
+    @torch.inference_mode()
+    def held_out_quality(self) -> tuple[float, float]:
+        """Return loss in nats and accuracy on held-out rows among a task's own labels.
+
+        Both are means over the tasks, as those of our side are.
+        """
+        self.model.eval()
+        scored = [self._score(task, rows) for task, rows in enumerate(self.workload.held_out_rows)]
+        losses, accuracies = zip(*scored, strict=True)
+        return sum(losses) / len(scored), sum(accuracies) / len(scored)
+
+    def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of an input, cut as on our side."""
+        encoded = self.tokenizer(text, truncation=True, max_length=self.settings.max_length)
+        ids: list[int] = encoded["input_ids"]
+        return ids
+
+    def _score(self, task: int, rows: Sequence[Row]) -> tuple[float, float]:
+        spec, size = self.workload.tasks[task], self.settings.batch_size
+        labels = torch.tensor([spec.labels.index(row.output) for row in rows])
+        parts = []
+        for start in range(0, len(rows), size):
+            features = [{"input_ids": self.token_ids(r.input)} for r in rows[start : start + size]]
+            batch = self.tokenizer.pad(features, return_tensors="pt").to(self.model.device)
+            parts.append(self.model(**batch).logits.float().cpu())
+        first = self.offsets[task]
+        logits = torch.cat(parts)[:, first : first + len(spec.labels)]
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        return float(loss), float((logits.argmax(dim=1) == labels).float().mean())
+
+    def _examples(self) -> list[dict[str, Any]]:
+        steps = range(self.workload.num_steps)
+        return [self._example(*pair) for step in steps for pair in self.workload.batch(step)]
+
+    def _example(self, task: int, row: int) -> dict[str, Any]:
+        content = self.workload.train_rows[task][row]
+        label = self.workload.tasks[task].labels.index(content.output)
+        return {
+            "row_id": self.workload.row_id(task, row),
+            "input_ids": self.token_ids(content.input),
+            "labels": self.offsets[task] + label,
+        }
+
+    def _collate(self, examples: Sequence[dict[str, Any]]) -> Any:
+        from transformers import DataCollatorWithPadding
+
+        self.trained_rows += [example["row_id"] for example in examples]
+        features = [{k: v for k, v in example.items() if k != "row_id"} for example in examples]
+        return DataCollatorWithPadding(self.tokenizer)(features)
+
+    def _arguments(self, folder: Path) -> Any:
+        from transformers import TrainingArguments
+
+        return TrainingArguments(
+            output_dir=str(folder),
+            per_device_train_batch_size=self.workload.batch_size,
+            max_steps=self.workload.num_steps,
+            learning_rate=self.settings.peer_learning_rate,
+            bf16=self.precision == "bf16",
+            use_cpu=self.settings.device.startswith("cpu"),
+            dataloader_pin_memory=not self.settings.device.startswith("cpu"),
+            train_sampling_strategy="sequential",
+            remove_unused_columns=False,  # the collator drops the row's name itself
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            seed=SEED,
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the library's report of a classifier without weights, which is as it must be."""
+    from transformers.utils import logging
+
+    verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _callback(on_step: OnStep) -> Any:
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        """Tells how many steps are done."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            on_step(0)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            on_step(state.global_step)
+
+    return Watch()
