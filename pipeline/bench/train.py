@@ -180,7 +180,9 @@ def _memory(gym: Path, settings: BenchSettings, amount: dict[str, Any]) -> dict[
     above = {name: one["peak_mb"] - one["before_model_mb"] for name, one in found.items()}
     return {
         "peak_memory_ratio": ours["peak_mb"] / peer["peak_mb"],
-        "peak_memory_ratio_above_imports": above[OURS] / above["peft_fp32"],
+        "peak_memory_ratio_above_imports": (
+            above[OURS] / above["peft_fp32"] if above["peft_fp32"] > 0 else None
+        ),
         "peak_memory_meaning": "greatest resident memory of a process that trains, absolute: "
         "interpreter and libraries included; above_imports leaves out what it held before it "
         "loaded a model",

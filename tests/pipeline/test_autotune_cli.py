@@ -9,6 +9,7 @@ from pipeline.autotune_cli import tables
 from tests import tiny
 
 PARAMS = Path("params.yaml").resolve()
+STANDING = yaml.safe_load(PARAMS.read_text())["backbone"]
 SMALL = (
     "train.batch_size=7", "model.prompt_length=3", "model.pool_size=4", "runtime.num_threads=1",
     "backbone.max_length=16", "backbone.max_answer_length=6",
@@ -44,7 +45,8 @@ def test_the_table_has_every_combination_and_the_lines_to_set(autotune, capsys):
     assert names == ["precision, attention", *pairs]
     chosen = yaml.safe_load(params.partition("\n")[2])["backbone"]
     assert f"{chosen['precision']}, {chosen['attention']}" in pairs
-    assert all(line.endswith(("# stands", "# now bf16", "# now packed"))
+    now = STANDING["precision"], STANDING["attention"]
+    assert all(line.endswith(("# stands", *(f"# now {value}" for value in now)))
                for line in params.splitlines()[2:])  # fmt: skip
 
 
@@ -67,19 +69,19 @@ def test_a_decoder_is_measured_with_what_it_can_run_and_further_choices(autotune
         assert row["forward_rows_per_second"] > 0
         assert (row["turns"], row["ended"]) == (1, None)
     assert found["current"] == {
-        "backbone": {"precision": "bf16", "attention": "packed", "batch_tokens": 4096},
+        "backbone": {name: STANDING[name] for name in ("precision", "attention", "batch_tokens")},
         "runtime": {"num_threads": 1},
     }
     assert found["recommended"].keys() == found["current"].keys()
 
 
-def test_what_is_dropped_says_why_in_the_table(autotune, capsys, monkeypatch):
-    monkeypatch.setattr("dpf_core.training.autotune.HOPELESS_SECONDS", 0)
-    monkeypatch.setattr("dpf_core.training.autotune.HOPELESS", 1)  # drops all but the best
-    assert autotune("--precisions=fp32") == 0
-    table = capsys.readouterr().out.split("\n\n")[1]
-    assert table.count("dropped: too slow; ") == 2
-    assert "examples/s, two alone" in table
+def test_what_is_dropped_says_why_in_the_table(autotune, capsys):
+    assert autotune("--precisions=fp32", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    nothing = dict.fromkeys(found["rounds"][0][1].keys() - {"precision", "attention"})
+    found["rounds"][0][1] |= nothing | {"ended": "slow", "pilot_examples_per_second": 0.25}
+    table = tables(found)
+    assert table.count("dropped: too slow; 0.25 examples/s, two alone") == 1
 
 
 def test_a_table_that_was_cut_short_warns_of_it(autotune, capsys):
