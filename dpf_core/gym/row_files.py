@@ -87,7 +87,7 @@ def read_parquet(path: Path, columns: tuple[str, ...]) -> Iterator[Record]:
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
                 yield from _batch_rows(path, batch, number)
                 number += batch.num_rows
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split())
         yield Problem(
             path.name,

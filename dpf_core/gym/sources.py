@@ -72,7 +72,7 @@ class MirrorSource:
                 columns = [*spec.columns, *(c for c in spec.optional_columns if c in present)]
                 for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
                     yield from plain_rows(batch, f"{where}: {key}")
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
             reason = " ".join(str(error).split())
             raise GymError(
                 f"{where}: {key} must be a complete parquet file in the mirror, got: {reason}. "

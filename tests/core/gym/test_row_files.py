@@ -138,6 +138,14 @@ def test_a_parquet_file_that_was_cut_short_is_reported_and_no_row_comes_from_it(
     assert "must be a complete parquet file" in problem.message
 
 
+def test_a_parquet_file_whose_column_has_a_damaged_name_is_reported(table):
+    path = table(input=["a"], output=["x"])
+    path.write_bytes(path.read_bytes().replace(b"output", b"out\x80ut"))
+    (problem,) = read_records(path, PAIR)
+    assert "must be a complete parquet file" in problem.message
+    assert "0x80" in problem.message
+
+
 def test_a_parquet_cell_without_a_python_value_is_reported_with_its_row(table):
     offsets = pyarrow.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0")
     broken = pyarrow.StringArray.from_buffers(3, offsets, pyarrow.py_buffer(b"a\xffb"))

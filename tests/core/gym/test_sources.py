@@ -28,6 +28,13 @@ def test_a_parquet_file_cut_short_is_refused(make_spec, mirror, put, cut):
         list(MirrorSource(mirror).rows(make_spec(), "train"))
 
 
+def test_a_parquet_file_whose_column_has_a_damaged_name_is_refused(make_spec, mirror, put):
+    path = put("train", {"text": ["a"], "label": [0]})
+    path.write_bytes(path.read_bytes().replace(b"text", b"t\x80xt"))
+    with pytest.raises(GymError, match=r"train\.parquet must be a complete parquet file .*0x80"):
+        list(MirrorSource(mirror).rows(make_spec(), "train"))
+
+
 def test_an_absent_file_is_named(make_spec, mirror):
     with pytest.raises(GymError, match=r"split 'gone': reviews/default/gone\.parquet must be"):
         list(MirrorSource(mirror).rows(make_spec(), "gone"))
