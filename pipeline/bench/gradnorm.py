@@ -1,7 +1,7 @@
 """`dpf bench gradnorm`: what GradNorm costs over equal weights, and against T backward passes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from dpf_core.backbone.frozen import Backbone
-from dpf_core.config import TrainConfig
+from dpf_core.config import LossBalancing, TrainConfig
 from dpf_core.examples import TaskExamples
 from dpf_core.training.step import StepResult
 from pipeline.bench.clock import Turns, alternate, summary
-from pipeline.bench.machine import describe_machine
 from pipeline.bench.ours import (
     OwnTraining,
     batches,
@@ -25,7 +24,7 @@ from pipeline.bench.ours import (
 )
 from pipeline.bench.separate import SeparateBackwards, one_graph, per_task_graphs
 from pipeline.bench.settings import BenchSettings
-from pipeline.bench.workload import Workload, hash_row_ids, load_workload
+from pipeline.bench.workload import Workload, about, hash_row_ids, load_workload
 
 EQUAL, GRADNORM = "equal_weights", "gradnorm"
 SEPARATE, PER_TASK = "separate_backwards", "separate_passes"
@@ -90,11 +89,11 @@ def _sides(
 ) -> dict[str, OwnTraining]:
     """Return trainings that differ in their task weights alone, or in how they get the norms."""
 
-    def start(kind: type[OwnTraining], balancing: str, **how: Any) -> OwnTraining:
+    def start(kind: type[OwnTraining], balancing: LossBalancing, **how: Any) -> OwnTraining:
         config = TrainConfig(
             max_steps=workload.num_steps,
             batch_size=workload.batch_size,
-            loss_balancing=balancing,  # type: ignore[arg-type]
+            loss_balancing=balancing,
             initial_loss_rows=1,
         )
         return kind(new_model(backbone, workload.tasks, settings), train_sets, config, **how)
@@ -129,13 +128,7 @@ def _result(
     ids = [workload.row_id(*pair) for s in range(workload.num_steps) for pair in workload.batch(s)]
     result: dict[str, Any] = {
         "benchmark": "gradnorm",
-        "machine": describe_machine(device=settings.device),
-        "settings": asdict(settings),
-        "tasks": [task.name for task in workload.tasks],
-        "tasks_left_out": list(workload.left_out),
-        "num_tasks": len(workload.tasks),
-        "batch_size": workload.batch_size,
-        "prompt_length": settings.prompt_length,
+        **about(workload, settings),
         "repeats": plan.repeats,
         "order": [side for turns in compared for side in turns.order],
         "row_ids_sha256": hash_row_ids(ids),

@@ -5,7 +5,6 @@ one at the start of training, since no value changes what a graph costs. The who
 answer, backbone and head included, stands beside, so that the front end's share can be seen.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -19,10 +18,9 @@ from dpf_core.export.onnx_export import FRONT_END_FILE, export_onnx
 from dpf_core.export.onnx_session import open_session
 from dpf_core.model import Batch, DPFModel
 from pipeline.bench.clock import alternate, summary
-from pipeline.bench.machine import describe_machine
 from pipeline.bench.ours import batches, encode_all, new_model, open_backbone
 from pipeline.bench.settings import BenchSettings
-from pipeline.bench.workload import hash_row_ids, load_workload
+from pipeline.bench.workload import about, hash_row_ids, load_workload
 
 ONNX, TORCH, ANSWER = "onnx_front_end", "torch_front_end", "torch_answer"
 
@@ -68,11 +66,7 @@ def bench_serve(gym: Path, settings: BenchSettings, *, repeats: int) -> dict[str
     ratios = turns.ratios(TORCH, ONNX)
     return {
         "benchmark": "serve",
-        "machine": describe_machine(device=settings.device),
-        "settings": asdict(settings),
-        "num_tasks": len(workload.tasks),
-        "batch_size": workload.batch_size,
-        "prompt_length": settings.prompt_length,
+        **about(workload, settings),
         "repeats": repeats,
         "order": turns.order,
         "row_ids_sha256": hash_row_ids(ids),

@@ -11,11 +11,11 @@ from pipeline.bench import peft_peer
 from pipeline.bench.clock import summary
 from pipeline.bench.duel import OURS, PEFT, DuelResult, duel
 from pipeline.bench.gemm import SIZES, gemm_gflops
-from pipeline.bench.machine import describe_machine, why_no_bf16
+from pipeline.bench.machine import why_no_bf16
 from pipeline.bench.memory import run_apart
 from pipeline.bench.ours import count_parameters, open_backbone
 from pipeline.bench.settings import BenchSettings
-from pipeline.bench.workload import Workload, load_workload
+from pipeline.bench.workload import Workload, about, load_workload
 
 FLOP_PER_PARAMETER_AND_TOKEN = 4
 """Two forward and two backward: a frozen weight has no gradient of its own."""
@@ -75,14 +75,8 @@ def _about(
     assert done.row_hashes[OURS] == done.row_hashes[PEFT], "both sides train the same rows"
     return {
         "benchmark": "train",
-        "machine": describe_machine(device=settings.device),
-        "settings": asdict(settings),
+        **about(workload, settings),
         "peer": " ".join((peft_peer.__doc__ or "").split()),
-        "tasks": [task.name for task in workload.tasks],
-        "tasks_left_out": list(workload.left_out),
-        "num_tasks": len(workload.tasks),
-        "batch_size": workload.batch_size,
-        "prompt_length": settings.prompt_length,
         "repeats": plan.repeats,
         "turn_steps": plan.turn_steps,
         "steps": workload.num_steps,

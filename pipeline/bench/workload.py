@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from dpf_core.gym.sources import open_source
 from dpf_core.gym.terms import CLASSIFICATION
 from dpf_core.heads import HeadSpec
 from dpf_core.training.mixing import mixing_table
+from pipeline.bench.machine import describe_machine
+from pipeline.bench.settings import BenchSettings
 
 TASKS = (
     "trec", "glue-sst2", "emotion", "sms_spam", "hate_speech_offensive", "glue-mrpc", "sick",
@@ -105,6 +108,19 @@ def load_workload(
         table=table,
         left_out=tuple(record.name for record in records if record not in kept),
     )
+
+
+def about(workload: Workload, settings: BenchSettings) -> dict[str, Any]:
+    """Return what every benchmark of a workload says of it, as JSON values."""
+    return {
+        "machine": describe_machine(device=settings.device),
+        "settings": asdict(settings),
+        "tasks": [task.name for task in workload.tasks],
+        "tasks_left_out": list(workload.left_out),
+        "num_tasks": len(workload.tasks),
+        "batch_size": workload.batch_size,
+        "prompt_length": settings.prompt_length,
+    }
 
 
 def hash_row_ids(row_ids: Iterable[str]) -> str:

@@ -1,9 +1,11 @@
 """What one of several processes does for test_processes.py: train, and write down what came out."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import distributed
 
 from dpf_core.config import TrainConfig
@@ -48,8 +50,9 @@ def run(made, name, processes=SINGLE, *, stop_at=None, **arguments):
         on_step=on_step, processes=processes, **arguments,
     )  # fmt: skip
     return {
-        "tensors": last, "best tensors": copy_tensors(model), "history": result.history,
-        "weights": result.task_weights, "resumed_at": result.resumed_at,
+        "tensors": last, "best tensors": copy_tensors(model),
+        "history": [list(row) for row in result.history], "weights": result.task_weights,
+        "resumed_at": result.resumed_at,
     }  # fmt: skip
 
 
@@ -77,7 +80,36 @@ def main(rank, folder: Path):
     processes.barrier()
     if processes.is_first:
         found["left alone"] = _error_of(lambda: processes.sum_([torch.ones(1)]))
-    torch.save(found, folder / f"found-{rank}")
+    _write(found, folder, rank)
+
+
+def read(folder: Path, rank):
+    """Return what a process found."""
+    tensors = load_file(folder / f"found-{rank}.safetensors")
+
+    def restored(value):
+        if not isinstance(value, dict):
+            return value
+        return tensors[value["tensor"]] if value.keys() == {"tensor"} else {
+            key: restored(inner) for key, inner in value.items()
+        }  # fmt: skip
+
+    return restored(json.loads((folder / f"found-{rank}.json").read_text()))
+
+
+def _write(found, folder, rank):
+    tensors = {}
+
+    def described(value, name):
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+            return {"tensor": name}
+        if isinstance(value, dict):
+            return {key: described(inner, f"{name}/{key}") for key, inner in value.items()}
+        return value
+
+    (folder / f"found-{rank}.json").write_text(json.dumps(described(found, "")))
+    save_file(tensors, folder / f"found-{rank}.safetensors")
 
 
 def _resumed(made, processes, folder):

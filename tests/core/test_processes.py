@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 def found(folder):
     """What each of two processes found; starting them takes ten seconds."""
     torch.multiprocessing.spawn(process_runs.main, (folder,), nprocs=COUNT)
-    return [torch.load(folder / f"found-{rank}") for rank in range(COUNT)]
+    return [process_runs.read(folder, rank) for rank in range(COUNT)]
 
 
 @pytest.fixture(scope="module")
