@@ -86,10 +86,9 @@ def run_autotune(gym: Path, settings: TrainSettings, choices: Choices) -> dict[s
     backbone = workload.models[choices.precisions[0]].backbone
     current = _current(settings)
     chosen = combinations(
-        settings.backbone,
         backbone.family,
-        backbone.model_type,
         precisions=choices.precisions,
+        batch_tokens=current.batch_tokens,
         num_threads=current.num_threads,
     )
     rounds = [_measure(chosen, workload, choices)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from dpf_core.config import BackboneConfig
+from dpf_core.config import Attention, BackboneConfig
 from dpf_core.errors import ConfigError
 from dpf_core.naming import nearest
 
@@ -60,13 +60,18 @@ def family_of(model_type: str, where: str) -> Family:
     return FAMILIES[model_type]
 
 
+def is_attention_served(attention: Attention, family: Family) -> bool:
+    """Return whether the family can run with an attention; packing joins texts, as encoders may."""
+    return attention != "packed" or family.kind == "encoder"
+
+
 def check_attention(config: BackboneConfig, family: Family, model_type: str) -> None:
     """Return if the family can run with the attention that the settings name.
 
     Raises:
         ConfigError: It cannot.
     """
-    if config.attention == "packed" and family.kind != "encoder":
+    if not is_attention_served(config.attention, family):
         raise ConfigError(
             f"backbone.attention must be eager or sdpa for a backbone of type {model_type!r}, got "
             "'packed', which joins the texts of a batch and serves encoders alone. Set "

@@ -20,6 +20,7 @@ from dpf_core.backbone.quantization import (
     check_stored_weights,
     quantized_loading,
 )
+from dpf_core.backbone.quiet import quiet_transformers
 from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError
 from dpf_core.files import read_json
@@ -121,7 +122,7 @@ def _load_model(
     options = quantized_loading(config, device, dtype)
     if family.has_pooler:
         options["add_pooling_layer"] = False
-    with _quiet_transformers(), _readable(directory, "model.safetensors"):
+    with quiet_transformers(), _readable(directory, "model.safetensors"):
         model, loading = loaders[family.kind].from_pretrained(
             directory,
             dtype=dtype,
@@ -159,19 +160,3 @@ def _readable(directory: Path, part: str) -> Iterator[None]:
             f"{type(error).__name__}: {reason} ({directory}). Restore the folder, or name another "
             "backbone (backbone.name in params.yaml)."
         ) from error
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence the library's loading report; what it would warn of is checked by the caller."""
-    from transformers.utils import logging
-
-    verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if has_bar:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from dpf_core.backbone.generation import Generation
+from dpf_core.batching import collate, micro_batches
 from dpf_core.evaluation.metrics import Answer, accuracy, macro_f1, score
-from dpf_core.examples import TaskExamples, collate, micro_batches
+from dpf_core.examples import TaskExamples
 from dpf_core.model import Batch, DPFModel
 
 FORWARD_BATCH_FACTOR = 4

@@ -14,8 +14,9 @@ from torch import Tensor
 from dpf_core.backbone.frozen import mean_over_tokens
 from dpf_core.backbone.language_model import LanguageModel
 from dpf_core.backbone.prompt_placement import place_prompt
+from dpf_core.batching import collate
 from dpf_core.errors import ExportError
-from dpf_core.examples import TaskExamples, collate
+from dpf_core.examples import TaskExamples
 from dpf_core.export.onnx_export import FRONT_END_FILE, FUSED_PROMPT_FILE
 from dpf_core.export.onnx_session import Session, open_session
 from dpf_core.model import Batch, DPFModel

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 import torch
 
-from dpf_core.backbone.families import Family, check_attention
-from dpf_core.config import Attention, BackboneConfig, Precision
+from dpf_core.backbone.families import Family, is_attention_served
+from dpf_core.config import Attention, Precision
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.per_task import mean_loss
 from dpf_core.examples import TaskExamples
@@ -113,32 +113,30 @@ class Measurement:
 
 
 def combinations(
-    config: BackboneConfig,
     family: Family,
-    model_type: str,
     *,
     precisions: Sequence[Precision],
+    batch_tokens: int,
     num_threads: int,
 ) -> list[Combination]:
     """Return every combination of precision and attention that the family can run with.
 
     Args:
-        config: Gives what is not varied.
         family: Of the backbone.
-        model_type: Of the backbone, as its config.json has it.
         precisions: To choose from.
+        batch_tokens: Padded tokens of a forward pass.
         num_threads: Of torch's operators.
     """
     return [
         Combination(
             precision=precision,
             attention=attention,
-            batch_tokens=config.batch_tokens,
+            batch_tokens=batch_tokens,
             num_threads=num_threads,
         )
         for precision in precisions
         for attention in get_args(Attention)
-        if _is_allowed(replace(config, attention=attention), family, model_type)
+        if is_attention_served(attention, family)
     ]
 
 
@@ -260,14 +258,6 @@ def largest_difference(measurement: Measurement, reference: Measurement) -> floa
         for run in measurement.runs
         for found, wanted in zip(run.losses, expected, strict=True)
     )
-
-
-def _is_allowed(config: BackboneConfig, family: Family, model_type: str) -> bool:
-    try:
-        check_attention(config, family, model_type)
-    except ConfigError:
-        return False
-    return True
 
 
 def _is_slow(measurement: Measurement, measurements: Sequence[Measurement]) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dpf_core.examples import TaskExamples, collate, micro_batches
+from dpf_core.batching import collate, micro_batches
+from dpf_core.examples import TaskExamples
 from dpf_core.model import DPFModel
 from dpf_core.training.processes import SINGLE, Processes
 

@@ -7,8 +7,7 @@ Trainer's default, but that it keeps the order of the rows, writes nothing, draw
 and has a learning rate at which prompts learn. With bf16 the Trainer's own switch is used.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from dpf_core.backbone.files import resolve_directory
+from dpf_core.backbone.quiet import quiet_transformers
 from dpf_core.config import BackboneConfig, Precision
 from dpf_core.gym.reader import Row
 from pipeline.bench.settings import BenchSettings
@@ -47,7 +47,7 @@ class PeftPeer:
         counts = [len(task.labels) for task in workload.tasks]
         self.offsets = [sum(counts[:i]) for i in range(len(counts))]
         torch.manual_seed(SEED)
-        with _quiet():
+        with quiet_transformers():  # a classifier without weights is as it must be
             base = AutoModelForSequenceClassification.from_pretrained(
                 directory, num_labels=sum(counts), dtype=torch.float32
             )
@@ -69,7 +69,7 @@ class PeftPeer:
                 callbacks=[_callback(on_step)],
             )
             trainer.remove_callback(PrinterCallback)
-            with _quiet():
+            with quiet_transformers():
                 trainer.train()
 
     @torch.inference_mode()
@@ -140,22 +140,6 @@ class PeftPeer:
             disable_tqdm=True,
             seed=SEED,
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the library's report of a classifier without weights, which is as it must be."""
-    from transformers.utils import logging
-
-    verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if has_bar:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _callback(on_step: OnStep) -> Any:

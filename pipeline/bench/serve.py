@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from dpf_core.batching import collate
 from dpf_core.config import ExportConfig
-from dpf_core.examples import collate
 from dpf_core.export.onnx_export import FRONT_END_FILE, export_onnx
 from dpf_core.export.onnx_session import open_session
 from dpf_core.model import Batch, DPFModel

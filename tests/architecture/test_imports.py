@@ -15,7 +15,7 @@ LAYERS = {
     "parts": ["prompts", "task_scheduler", "fusion", "backbone", "heads", "loss_balancing", "gym"],
     "composition": [
         "model", "initialisation", "assembly", "pool_io", "adapters", "earlier", "build",
-        "examples",
+        "examples", "batching",
     ],
     "evaluation": ["evaluation"],
     "use": ["training", "export"],

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from dpf_core.backbone.families import FAMILIES
-from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError
 from dpf_core.training.autotune import (
     Combination,
@@ -135,7 +134,7 @@ def test_the_loss_difference_is_the_largest_over_all_runs():
 )
 def test_only_what_the_family_allows_is_combined(family, attentions):
     found = combinations(
-        BackboneConfig(), FAMILIES[family], family, precisions=("fp32", "bf16"), num_threads=1
+        FAMILIES[family], precisions=("fp32", "bf16"), batch_tokens=64, num_threads=1
     )
     expected = [(p, a) for p in ("fp32", "bf16") for a in attentions]
     assert [(c.precision, c.attention) for c in found] == expected

@@ -1,11 +1,12 @@
 import pytest
 import torch
 
+from dpf_core.batching import collate
 from dpf_core.errors import ConfigError, GymError
 from dpf_core.evaluation.per_task import predict
 from dpf_core.evaluation.suites.context_shots import choose_shots, context_text, with_shots
 from dpf_core.evaluation.suites.suite import Member
-from dpf_core.examples import collate, encode_rows
+from dpf_core.examples import encode_rows
 from dpf_core.heads import HeadSpec
 from tests import tiny
 

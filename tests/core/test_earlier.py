@@ -4,8 +4,8 @@ import hashlib
 import pytest
 import torch
 
+from dpf_core.batching import collate
 from dpf_core.errors import CheckpointError, ConfigError
-from dpf_core.examples import collate
 from dpf_core.export.peft_adapter import export_adapters
 from dpf_core.files import sha256_file
 from dpf_core.pool_io import load_pool, read_pool_config, save_pool

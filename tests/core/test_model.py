@@ -5,10 +5,10 @@ import torch
 
 from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.backbone.texts import embed_texts
+from dpf_core.batching import collate
 from dpf_core.build import build_model
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
-from dpf_core.examples import collate
 from dpf_core.heads import HeadSpec
 from dpf_core.model import FrontEnd
 from dpf_core.prompts import PromptPool

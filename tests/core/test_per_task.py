@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from dpf_core.batching import collate
 from dpf_core.evaluation.metrics import accuracy, macro_f1
 from dpf_core.evaluation.per_task import (
     candidate_texts,
@@ -9,7 +10,6 @@ from dpf_core.evaluation.per_task import (
     quick_score,
     score_task,
 )
-from dpf_core.examples import collate
 from tests import tiny
 
 

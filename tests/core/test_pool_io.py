@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dpf_core.batching import collate
 from dpf_core.errors import CheckpointError
-from dpf_core.examples import collate
 from dpf_core.files import sha256_file
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config, save_pool
 from tests import tiny

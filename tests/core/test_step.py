@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 import torch
 
+from dpf_core.batching import collate
 from dpf_core.config import TrainConfig
-from dpf_core.examples import collate
 from dpf_core.training.optimizer import build_optimizer
 from dpf_core.training.step import accumulate_gradients
 from tests import tiny

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from dpf_core.backbone.generation import Generation
+from dpf_core.batching import collate, micro_batches
 from dpf_core.config import TrainConfig
 from dpf_core.errors import GymError
 from dpf_core.evaluation.metrics import score
 from dpf_core.evaluation.per_task import mean_loss, predict, quick_score, score_task
-from dpf_core.examples import collate, encode_rows, micro_batches, most_frequent_answer
+from dpf_core.examples import encode_rows, most_frequent_answer
 from dpf_core.gym.reader import Row
 from dpf_core.training.optimizer import build_optimizer
 from dpf_core.training.step import accumulate_gradients

@@ -5,9 +5,9 @@ import torch
 
 from dpf_core.backbone.families import FAMILIES
 from dpf_core.backbone.generation import Generation
+from dpf_core.batching import collate
 from dpf_core.config import TrainConfig
 from dpf_core.errors import ConfigError
-from dpf_core.examples import collate
 from dpf_core.training.optimizer import build_optimizer
 from dpf_core.training.step import accumulate_gradients
 from tests import tiny

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from dpf_core.backbone.answers import Answers
 from dpf_core.backbone.generation import Generation
-from dpf_core.examples import collate
+from dpf_core.batching import collate
 from dpf_core.model import Batch
 from dpf_core.pool_io import save_pool
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dpf_core.backbone.generation import Generation, neutral_generation_config, seeded
+from dpf_core.batching import collate
 from dpf_core.errors import ConfigError
-from dpf_core.examples import collate
 from tests import tiny
 
 WRONG = {

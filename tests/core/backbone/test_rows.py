@@ -7,7 +7,7 @@ import torch
 
 from dpf_core.backbone.answers import Answers
 from dpf_core.backbone.generation import Generation
-from dpf_core.examples import collate
+from dpf_core.batching import collate
 from tests.properties import pad
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-5}

@@ -8,7 +8,7 @@ import torch
 from dpf_core.backbone.answers import collate_answers
 from dpf_core.backbone.decoder import Decoder
 from dpf_core.backbone.generation import Generation
-from dpf_core.examples import collate
+from dpf_core.batching import collate
 from tests.core.backbone.slowly import one_row
 
 LENGTH = 5
