@@ -225,6 +225,9 @@ class RuntimeConfig:
     a checkpoint's key. See `dpf_core/training/processes.py`."""
     device: str = "cpu"
     """Where backbone and prompts are, as torch names devices."""
+    gradient_checkpointing: bool = False
+    """Run each layer of the backbone again in the backward pass, and keep its input alone:
+    less memory, more time, the same bits. Of an encoder-decoder the encoder's layers."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

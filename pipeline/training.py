@@ -78,6 +78,7 @@ def run_training(
         settings.model,
         torch.Generator().manual_seed(settings.train.seed),
     )
+    model.backbone.recomputes_layers = settings.runtime.gradient_checkpointing
     train_sets, dev_sets, counts = load_training_sets(paths.gym, records, model, settings.train)
     # A launcher's number of processes may stand where params.yaml says 1.
     runtime = replace(settings.runtime, num_processes=processes.count)

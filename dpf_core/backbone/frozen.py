@@ -5,14 +5,16 @@ model library is involved. What a family adds lies in the module that has its na
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dpf_core.backbone.families import FAMILIES, SERVED_KINDS, check_attention
 from dpf_core.backbone.files import weights_sha256
@@ -46,6 +48,8 @@ class Backbone(nn.Module, ABC):
         self.family = FAMILIES[self.model_type]
         self.word_embeddings: nn.Embedding = model.get_input_embeddings()
         self._layers = _find_layers(self._prompted_stack())
+        self.recomputes_layers = False
+        """Keep a layer's input alone for the backward pass, which runs the layer again."""
 
     @property
     def hidden_size(self) -> int:
@@ -148,8 +152,10 @@ class Backbone(nn.Module, ABC):
         if prompts is not None:
             for layer, prompt in zip(self._layers[1:], prompts.unbind(dim=1), strict=False):
                 handles.append(layer.register_forward_pre_hook(_replacer(prompt, mask, packing)))
+        is_recomputed = self.recomputes_layers and torch.is_grad_enabled()
         try:
-            yield
+            with _recomputed(self._layers if is_recomputed else []):
+                yield
         finally:
             for handle in handles:
                 handle.remove()
@@ -159,6 +165,22 @@ def mean_over_tokens(hidden: Tensor, mask: Tensor) -> Tensor:
     """Return [B, H], the mean of hidden states [B, S, H] where the mask [B, S] is 1."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+@contextmanager
+def _recomputed(layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Let layers that run within the block keep their inputs alone for the backward pass.
+
+    The model library's own switch asks for training mode, which a backbone is never in.
+    """
+    for layer in layers:
+        run = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+        layer.forward = partial(run, layer.forward)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
 
 
 def _find_layers(stack: nn.Module) -> list[nn.Module]:
