@@ -1,4 +1,4 @@
-"""A model of one new task that starts from trained source tasks, and pools that grow by such a task.
+"""A model of one new task that starts from trained source tasks, and pools that grow by it.
 
 Training itself is `training/loop.py`'s, with one task. What a new model of many tasks takes over
 from files belongs to `earlier.py`.
@@ -15,6 +15,7 @@ from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
 from dpf_core.baselines import TaskPrompts
 from dpf_core.config import Method, ModelConfig
+from dpf_core.earlier import copy_backbone
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import task_words
@@ -24,13 +25,14 @@ SIMILARITY_TEMPERATURE = 0.1
 """Divides the cosines of task texts: of the bundled encoder they are about 0.1 for unlike tasks and
 0.6 for like ones, so that unlike tasks get less than a hundredth of the weight of like ones."""
 
-_SOURCE_METHODS: dict[Method, Method | None] = {
-    "dpf": "dpf",
-    "shared_prompt": "shared_prompt",
-    "single_task": None,
-    "heads_only": None,
+_SOURCE_METHODS: dict[Method, tuple[Method | None, ...]] = {
+    "dpf": ("dpf",),
+    "shared_prompt": ("shared_prompt",),
+    "single_task": (None,),
+    "heads_only": (None,),
+    "full_finetune": ("full_finetune", None),
 }
-"""Method of the source that a method starts from; None where it starts anew."""
+"""Methods of the source that a method starts from; None where it starts anew."""
 
 _SHAPES = ("prompt_length", "prompted_depth")
 _SAME_SETTINGS: dict[Method, tuple[str, ...]] = {
@@ -40,6 +42,7 @@ _SAME_SETTINGS: dict[Method, tuple[str, ...]] = {
     ),
     "shared_prompt": _SHAPES,
     "single_task": _SHAPES,
+    "full_finetune": (),
 }  # fmt: skip
 """Settings that must be those of the source."""
 
@@ -69,13 +72,14 @@ def adapt_model(
     """Return a model of one new task at the start of its training.
 
     dpf starts with pool and gate of its source, shared_prompt with its prompt; single_task starts
-    anew or with a source task's prompt; heads_only starts anew. The head starts anew always. In
-    the mode `append` the temperature stands where the source's ended; in `joint` a learned one
-    goes on from there, and an annealed one has ended.
+    anew or with a source task's prompt; heads_only starts anew; full_finetune trains a copy of its
+    source's backbone, or of the pretrained one. The head starts anew always. In the mode `append`
+    the temperature stands where the source's ended; in `joint` a learned one goes on from there,
+    and an annealed one has ended.
 
     Args:
         source: The trained source tasks; None for a method that starts anew.
-        backbone: The one that the source was trained with.
+        backbone: The one that the source was trained with, frozen.
         spec: The new task.
         config: Its method decides what starts from the source.
         adapt: What is learned.
@@ -104,6 +108,7 @@ def adapt_model(
             new.prompt.copy_(old.prompt)
         elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
             new.prompts[0] = old.prompts[_known_id(source, source_prompt)]
+        copy_backbone(model, source)
     if isinstance(new, FrontEnd) and adapt.mode == "append":
         for tensor in _shared_tensors(new):
             tensor.requires_grad = False
@@ -175,7 +180,7 @@ def most_similar_prompt(source: DPFModel, prompt: Tensor) -> int:
     return int(nn.functional.cosine_similarity(tokens, mine, dim=-1).argmax())
 
 
-def _wanted_source(method: Method, source_prompt: int | None) -> Method | None:
+def _wanted_source(method: Method, source_prompt: int | None) -> tuple[Method | None, ...]:
     if source_prompt is None:
         return _SOURCE_METHODS[method]
     if method != "single_task":
@@ -183,7 +188,7 @@ def _wanted_source(method: Method, source_prompt: int | None) -> Method | None:
             f"source_prompt must be None for the method {method}, got {source_prompt}. Only "
             "single_task starts from one source task's prompt."
         )
-    return "single_task"
+    return ("single_task",)
 
 
 def _known_id(source: DPFModel, task_id: int | None) -> int:
@@ -201,14 +206,14 @@ def _check_source(
     backbone: Backbone,
     spec: HeadSpec,
     config: ModelConfig,
-    wanted: Method | None,
+    wanted: tuple[Method | None, ...],
 ) -> None:
     found = None if source is None else source.config.method
-    if found != wanted:
+    if found not in wanted:
+        names = " or ".join(method or "none" for method in wanted)
         raise ConfigError(
-            f"the source that {config.method} adapts from must be "
-            f"{wanted or 'none, as it starts anew'}, got {found or 'none'}. Name a source that was "
-            "trained for this method, or none."
+            f"the method of the source that {config.method} starts from must be {names}, got "
+            f"{found or 'none'}. Name a source that was trained for this method."
         )
     if source is None:
         return

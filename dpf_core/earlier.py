@@ -111,7 +111,7 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
     earlier = load_pool(folder, model.backbone)
     _check_settings(model, earlier, folder)
     pairs = _shared_tasks(model, earlier, folder)
-    if not model.has_shared_prompts and not pairs:
+    if not model.has_shared_prompts and model.backbone.is_frozen and not pairs:
         raise ConfigError(
             "a pool without shared prompts must share a task with model.init_from, got none of "
             f"{', '.join(task.name for task in earlier.tasks)} ({folder}). Set model.init_from to "
@@ -119,6 +119,7 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
         )
     with torch.no_grad():
         _copy_front_end(model, earlier, pairs)
+        copy_backbone(model, earlier)
         if model.heads is not None and earlier.heads is not None:
             for task_id, earlier_id in pairs.items():
                 _copy_head(model.heads, task_id, earlier.heads, earlier_id)
@@ -171,6 +172,13 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
         for i, j in pairs.items():
             new.scheduler.scheduler_logits[i] = old.scheduler.scheduler_logits[j] * scale
             new.fusion.task_embedding[i] = old.fusion.task_embedding[j]
+
+
+def copy_backbone(new: DPFModel, old: DPFModel) -> None:
+    """Copy the backbone's weights where they are trained."""
+    for name, tensor in new.trainable_parameters().items():
+        if name.startswith("backbone."):
+            tensor.copy_(old.get_parameter(name))
 
 
 def _copy_head(new: LabelTextHeads, task_id: int, old: LabelTextHeads, earlier_id: int) -> None:

@@ -143,12 +143,15 @@ class DPFModel(nn.Module):
     """Dynamic Prompt Fusion over a frozen backbone.
 
     Args:
-        backbone: Frozen; none of its tensors is ever trained.
+        backbone: Frozen; for the method full_finetune alone an unfrozen copy.
         front_end: Makes the prompts; None is the baseline without prompts.
         heads: Score the labels over an encoder; None where a language model ranks their texts.
         tasks: In task-id order.
         config: The settings that the parts were made with.
         task_groups: Numbers of tasks that joined together, in order; None where all did at once.
+
+    Raises:
+        ConfigError: The method trains the backbone and it is frozen, or the other way round.
     """
 
     def __init__(
@@ -161,6 +164,12 @@ class DPFModel(nn.Module):
         task_groups: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if backbone.is_frozen == (config.method == "full_finetune"):
+            found = "a frozen one" if backbone.is_frozen else "an unfrozen copy"
+            raise ConfigError(
+                f"the backbone of the method {config.method} must be the other kind, got {found}. "
+                "Name another method, or use Backbone.pretrained or Backbone.unfrozen_copy()."
+            )
         self.backbone = backbone
         self.front_end = front_end
         self.heads = heads
@@ -198,7 +207,8 @@ class DPFModel(nn.Module):
 
         Those that an adaptation keeps as they are stand among them and require no gradient.
         """
-        parts = {"heads": self.heads, "front_end": self.front_end}
+        backbone = None if self.backbone.is_frozen else self.backbone
+        parts = {"backbone": backbone, "heads": self.heads, "front_end": self.front_end}
         return {
             f"{part}.{name}": tensor
             for part, module in sorted(parts.items())

@@ -71,6 +71,10 @@ METHODS = {
         "by one soft prompt for each task",
         "each task's prompt and head learn by themselves",
     ),
+    "full_finetune": (
+        "by nothing: its own weights are trained",
+        "every weight of the backbone and the heads learn together",
+    ),
     "heads_only": ("by their heads alone, without a prompt", "only the heads learn"),
 }
 """Method -> what steers the backbone, and what learns."""

@@ -68,8 +68,9 @@ def accumulate_gradients(
         loss = (shares * task_weights[batch.task_ids]).sum()
         if loss.requires_grad:  # options scored without a prompt depend on nothing that is trained
             loss.backward()
-    heads = [] if model.heads is None else list(model.heads.parameters())
-    _sum_gradients(heads if leaf is None else [leaf, *heads], losses, processes)
+    named = model.trainable_parameters().items()
+    direct = [tensor for name, tensor in named if not name.startswith("front_end.")]
+    _sum_gradients(direct if leaf is None else [leaf, *direct], losses, processes)
     norms = torch.zeros(len(present), device=device)
     if model.front_end is not None and fused is not None and leaf is not None:
         prompt_gradients = _gradient(leaf)

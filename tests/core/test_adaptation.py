@@ -270,11 +270,12 @@ def test_a_task_that_the_source_has_is_refused(world):
 @pytest.mark.parametrize(
     ("method", "source_method", "message"),
     [
-        ("dpf", None, "dpf adapts from must be dpf, got none"),
-        ("dpf", "shared_prompt", "dpf adapts from must be dpf, got shared_prompt"),
+        ("dpf", None, "dpf starts from must be dpf, got none"),
+        ("dpf", "shared_prompt", "dpf starts from must be dpf, got shared_prompt"),
         ("shared_prompt", None, "must be shared_prompt, got none"),
-        ("heads_only", "dpf", "must be none, as it starts anew, got dpf"),
-        ("single_task", "single_task", "must be none, as it starts anew, got single_task"),
+        ("heads_only", "dpf", "must be none, got dpf"),
+        ("single_task", "single_task", "must be none, got single_task"),
+        ("full_finetune", "dpf", "must be full_finetune or none, got dpf"),
     ],
 )
 def test_a_source_that_the_method_cannot_use_or_lacks_is_refused(
@@ -291,7 +292,7 @@ def test_a_source_prompt_is_refused_where_it_has_no_effect_or_no_such_task(world
     source = source_of(world, method="single_task")
     with pytest.raises(TaskIdError, match=r"in \[0, 2\), got -1"):
         adapt(world, source, source_prompt=-1)
-    with pytest.raises(ConfigError, match="single_task adapts from must be single_task, got none"):
+    with pytest.raises(ConfigError, match="single_task starts from must be single_task, got none"):
         adapt(world, None, source.config, source_prompt=0)
 
 

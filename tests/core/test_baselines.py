@@ -38,7 +38,7 @@ def test_a_tasks_gradient_is_the_one_that_it_has_alone(world):
         assert not gradients[1][others].any()
 
 
-@pytest.mark.parametrize("method", ["single_task", "heads_only"])
+@pytest.mark.parametrize("method", ["single_task", "heads_only", "full_finetune"])
 def test_gradnorm_is_refused_where_the_tasks_share_no_prompt(world, method):
     config = tiny.config(TrainConfig, loss_balancing="gradnorm")
     with pytest.raises(ConfigError, match=rf"must be equal where model.method is {method}"):
