@@ -10,13 +10,13 @@ import torch
 
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
-from dpf_core.baselines import TaskPrompts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import start_prompts, start_task_embeddings
-from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
@@ -99,8 +99,10 @@ def _start_front_end(
 ) -> AnyFrontEnd | None:
     if config.method in ("heads_only", "full_finetune"):
         return None
-    if config.method == "single_task":
+    if config.method in ("single_task", "mpt"):
         prompt = start_prompts(backbone, tasks, config, generator)[0]
+        if config.method == "mpt":
+            return MultitaskPrompts(prompt, num_tasks=len(tasks))
         return TaskPrompts(prompt.expand(len(tasks), -1, -1, -1))
     task_embedding = start_task_embeddings(backbone, tasks, config, generator)
     prompts = start_prompts(backbone, tasks, config, generator)

@@ -11,7 +11,7 @@ from dpf_core.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
 Attention = Literal["packed", "eager", "sdpa"]
-Method = Literal["dpf", "shared_prompt", "single_task", "heads_only", "full_finetune"]
+Method = Literal["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
 LossBalancing = Literal["gradnorm", "equal"]
 Quantization = Literal["int8", "int4"]
 TemperatureMode = Literal["fixed", "learned", "annealed"]
@@ -57,7 +57,8 @@ class ModelConfig:
 
     method: Method = "dpf"
     """`dpf`, or a baseline: one `shared_prompt` for all tasks, one prompt for each (`single_task`),
-    `heads_only` without a prompt, or all of the backbone's weights (`full_finetune`)."""
+    a shared one times a factor for each (`mpt`), `heads_only` without a prompt, or every weight of
+    the backbone (`full_finetune`)."""
     prompt_length: int = 8
     """P, soft prompt vectors before the input."""
     prompted_depth: int = 1

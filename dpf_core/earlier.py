@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from dpf_core.adapters import CONFIG_FILE, WEIGHTS_FILE, find_adapters, read_adapter
-from dpf_core.baselines import TaskPrompts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import sha256_file
 from dpf_core.heads import LabelTextHeads
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import load_pool
 
 _POOL_FILES = ("config.json", "pool.safetensors")
@@ -161,6 +161,11 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
     new, old = model.front_end, earlier.front_end
     if isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
         new.prompt.copy_(old.prompt)
+    elif isinstance(new, MultitaskPrompts) and isinstance(old, MultitaskPrompts):
+        new.prompt.copy_(old.prompt)
+        for i, j in pairs.items():
+            new.position_factors[i] = old.position_factors[j]
+            new.hidden_factors[i] = old.hidden_factors[j]
     elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
         for i, j in pairs.items():
             new.prompts[i] = old.prompts[j]

@@ -33,6 +33,8 @@ TENSOR_NAMES = {
     "front_end.fusion.gate_bias": "gate.bias",
     "front_end.prompt": "shared_prompt",
     "front_end.prompts": "task_prompts",
+    "front_end.position_factors": "position_factors",
+    "front_end.hidden_factors": "hidden_factors",
     "heads.delta": "head.delta",
     "heads.bias": "head.bias",
 }
