@@ -25,7 +25,7 @@ from dpf_core.prompt_attention import AttentionPrompts
 
 SIMILARITY_TEMPERATURE = 0.1
 """Divides the cosines of task texts. By the bundled encoder those of 6 with 8 CrossFit tasks were 0
-to 0.25 for unlike tasks and 0.4 to 0.7 for like ones, which then weigh some thirty times as much."""
+to 0.25 for unlike tasks and 0.4 to 0.7 for like ones, which then weigh some thirty times more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

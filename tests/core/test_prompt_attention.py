@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dpf_core.adaptation import AdaptConfig, adapt_model
+from dpf_core.backbone.generation import Generation
 from dpf_core.config import ModelConfig, TrainConfig
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.evaluation.per_task import candidate_texts, mean_loss, predict
@@ -196,6 +197,11 @@ def test_a_language_model_generates_with_the_prompt_of_each_text(tmp_path, tiny_
     writer = tiny.world(tiny.backbone(tmp_path / "gpt2", "gpt2"), tiny_gym)
     part = dataclasses.replace(writer, specs=writer.specs[:2])
     made = adapt(writer, part.model(method="single_task"))
+    batch, _ = new_batch(writer)
+    given = made.place(made.front_end(batch.task_ids), batch)
+    assert torch.equal(given.embeds[:, :3], mixed(made, batch)[:, 0])
+    texts = made.generate(batch, Generation(max_new_tokens=3))
+    assert len(texts) == len(batch.task_ids)
     accumulate_gradients(made, [(sets(writer)[0][0], row) for row in range(4)], torch.ones(1))
     assert made.front_end.attention.down.grad.any()
 
