@@ -4,25 +4,41 @@ What an earlier pool or adapters give it comes afterwards, in `build.py`.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
+from torch import Tensor
 
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import start_prompts, start_task_embeddings
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
+from dpf_core.prompt_attention import AttentionPrompts
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
 
 def assemble_model(
-    backbone: Backbone, tasks: Sequence[HeadSpec], config: ModelConfig, generator: torch.Generator
+    backbone: Backbone,
+    tasks: Sequence[HeadSpec],
+    config: ModelConfig,
+    generator: torch.Generator,
+    task_groups: Sequence[int] | None = None,
 ) -> DPFModel:
     """Return a model on the backbone's device, without regard to `init_from`.
+
+    Args:
+        backbone: Frozen; full_finetune trains a copy.
+        tasks: In task-id order.
+        config: Method, sizes and starting values.
+        generator: Of what starts at random.
+        task_groups: Numbers of tasks that joined together, in order; None where all did at once.
+            Labels of a group are embedded and scored apart, so that its bits stay as they were.
 
     Raises:
         ConfigError: The prompt does not fit the backbone, or it cannot serve a task.
@@ -31,19 +47,20 @@ def assemble_model(
     _check_fit(backbone, config)
     heads = None
     if backbone.family.kind == "encoder":
-        texts = [text for task in tasks for text in task.label_texts]
-        heads = LabelTextHeads(tasks, embed_texts(backbone, texts), scale=config.head_scale)
+        heads = _start_heads(backbone, tasks, config.head_scale, task_groups or [len(tasks)])
     elif config.method == "heads_only":
         raise ConfigError(
-            "model.method must be dpf or shared_prompt for a decoder or encoder-decoder, got "
+            "model.method must be any but heads_only for a decoder or encoder-decoder, got "
             "heads_only: it ranks answers by their likelihood and has no head, so nothing would be "
             "trained. Correct model.method in params.yaml."
         )
     front_end = _start_front_end(backbone, tasks, config, generator)
+    if config.method == "full_finetune":
+        backbone = backbone.unfrozen_copy()
     for part in (front_end, heads):  # the backbone is in its place, and may not be moved
         if part is not None:
             part.to(backbone.device)
-    return DPFModel(backbone, front_end, heads, tasks, config)
+    return DPFModel(backbone, front_end, heads, tasks, config, task_groups)
 
 
 def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
@@ -64,14 +81,29 @@ def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
         )
 
 
+def _start_heads(
+    backbone: Backbone, tasks: Sequence[HeadSpec], scale: float, task_groups: Sequence[int]
+) -> LabelTextHeads:
+    remaining = iter(tasks)
+    texts = [
+        [text for task in islice(remaining, size) for text in task.label_texts]
+        for size in task_groups
+    ]
+    vectors = torch.cat([embed_texts(backbone, group) for group in texts])
+    return LabelTextHeads(tasks, vectors, scale=scale, group_sizes=[len(group) for group in texts])
+
+
 def _start_front_end(
     backbone: Backbone,
     tasks: Sequence[HeadSpec],
     config: ModelConfig,
     generator: torch.Generator,
-) -> FrontEnd | SharedPrompt | None:
-    if config.method == "heads_only":
+) -> AnyFrontEnd | None:
+    if config.method in ("heads_only", "full_finetune"):
         return None
+    if config.method in ("single_task", "mpt", "attempt"):
+        prompt = start_prompts(backbone, tasks, config, generator)[0]
+        return _start_from_one(prompt, len(tasks), config, generator)
     task_embedding = start_task_embeddings(backbone, tasks, config, generator)
     prompts = start_prompts(backbone, tasks, config, generator)
     if config.method == "shared_prompt":
@@ -86,6 +118,24 @@ def _start_front_end(
             is_kept=config.temperature_mode == "annealed",
         ),
         Fusion(task_embedding, gate_bias=config.gate_bias),
+    )
+
+
+def _start_from_one(
+    prompt: Tensor, num_tasks: int, config: ModelConfig, generator: torch.Generator
+) -> TaskPrompts | MultitaskPrompts | AttentionPrompts:
+    """Return a front end all of whose tasks start from one prompt [D, P, H]."""
+    if config.method == "mpt":
+        return MultitaskPrompts(prompt, num_tasks=num_tasks)
+    prompts = prompt.expand(num_tasks, -1, -1, -1)
+    if config.method == "single_task":
+        return TaskPrompts(prompts)
+    return AttentionPrompts(
+        prompts,
+        torch.zeros(config.pool_size, *prompt.shape),  # filled from what was trained before
+        attention_size=config.attention_size,
+        temperature=config.attention_temperature,
+        generator=generator,
     )
 
 

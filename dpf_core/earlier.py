@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from dpf_core.adapters import CONFIG_FILE, WEIGHTS_FILE, find_adapters, read_adapter
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import sha256_file
 from dpf_core.heads import LabelTextHeads
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import load_pool
+from dpf_core.prompt_attention import AttentionPrompts
 
 _POOL_FILES = ("config.json", "pool.safetensors")
 
@@ -72,11 +74,11 @@ def _adapters(folder: Path) -> list[Path]:
 
 
 def _start_from_adapters(model: DPFModel, adapters: list[Path]) -> None:
-    if model.front_end is None:
+    if not isinstance(model.front_end, FrontEnd | SharedPrompt):
         raise ConfigError(
             f"model.method must be dpf or shared_prompt to start from adapters, got "
-            f"{model.config.method!r} with {adapters[0]}: it has no prompt. Set model.init_from to "
-            "null in params.yaml, or choose a method with prompts."
+            f"{model.config.method!r} with {adapters[0]}: it has no prompt that tasks share. Set "
+            "model.init_from to null in params.yaml, or choose one of these methods."
         )
     room = model.config.pool_size if isinstance(model.front_end, FrontEnd) else 1
     if len(adapters) > room:
@@ -110,14 +112,16 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
     earlier = load_pool(folder, model.backbone)
     _check_settings(model, earlier, folder)
     pairs = _shared_tasks(model, earlier, folder)
-    if model.front_end is None and not pairs:
+    starts_by_task = model.config.method in ("heads_only", "single_task")
+    if starts_by_task and not pairs:
         raise ConfigError(
-            "a pool without prompts must share a task with model.init_from, got none of "
+            "a pool without shared prompts must share a task with model.init_from, got none of "
             f"{', '.join(task.name for task in earlier.tasks)} ({folder}). Set model.init_from to "
             "null in params.yaml."
         )
     with torch.no_grad():
         _copy_front_end(model, earlier, pairs)
+        copy_backbone(model, earlier)
         if model.heads is not None and earlier.heads is not None:
             for task_id, earlier_id in pairs.items():
                 _copy_head(model.heads, task_id, earlier.heads, earlier_id)
@@ -128,13 +132,17 @@ def _check_settings(model: DPFModel, earlier: DPFModel, folder: Path) -> None:
     names = ["method", "prompt_length", "prompted_depth", "pool_size"]
     if model.heads is not None:
         names.append("head_scale")
+    wanted, found = (
+        {name: getattr(part.config, name) for name in names} for part in (model, earlier)
+    )
+    if model.config.method == "attempt":  # its sources are the earlier tasks' prompts
+        wanted["method"], found["pool_size"] = "single_task", len(earlier.tasks)
     for name in names:
-        wanted, found = getattr(model.config, name), getattr(earlier.config, name)
-        if wanted != found:
+        if wanted[name] != found[name]:
             raise CheckpointError(
-                f"a pool to start from must have model.{name} {wanted} as in params.yaml, got "
-                f"{found} ({folder}). Set model.{name} to {found}, or name another pool in "
-                "model.init_from."
+                f"a pool to start from must have model.{name} {wanted[name]} as params.yaml asks, "
+                f"got {found[name]} ({folder}). Set model.{name} to {found[name]}, or name another "
+                "pool in model.init_from."
             )
 
 
@@ -159,6 +167,16 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
     new, old = model.front_end, earlier.front_end
     if isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
         new.prompt.copy_(old.prompt)
+    elif isinstance(new, AttentionPrompts) and isinstance(old, TaskPrompts):
+        new.sources.copy_(old.prompts)
+    elif isinstance(new, MultitaskPrompts) and isinstance(old, MultitaskPrompts):
+        new.prompt.copy_(old.prompt)
+        for i, j in pairs.items():
+            new.position_factors[i] = old.position_factors[j]
+            new.hidden_factors[i] = old.hidden_factors[j]
+    elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
+        for i, j in pairs.items():
+            new.prompts[i] = old.prompts[j]
     elif isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
         new.pool.prompts.copy_(old.pool.prompts)
         new.fusion.gate_weight.copy_(old.fusion.gate_weight)
@@ -167,6 +185,13 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
         for i, j in pairs.items():
             new.scheduler.scheduler_logits[i] = old.scheduler.scheduler_logits[j] * scale
             new.fusion.task_embedding[i] = old.fusion.task_embedding[j]
+
+
+def copy_backbone(new: DPFModel, old: DPFModel) -> None:
+    """Copy the backbone's weights where they are trained."""
+    for name, tensor in new.trainable_parameters().items():
+        if name.startswith("backbone."):
+            tensor.copy_(old.get_parameter(name))
 
 
 def _copy_head(new: LabelTextHeads, task_id: int, old: LabelTextHeads, earlier_id: int) -> None:

@@ -4,7 +4,7 @@ This module only composes the parts; each equation lives in the file that its pa
 start is in `build.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,13 @@ from dpf_core.backbone.frozen import Backbone, mean_over_tokens
 from dpf_core.backbone.generation import Generation
 from dpf_core.backbone.language_model import LanguageModel
 from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.naming import nearest
+from dpf_core.prompt_attention import AttentionPrompts
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
@@ -68,30 +70,8 @@ class FrontEnd(nn.Module):
         return mixing * gated
 
 
-class SharedPrompt(nn.Module):
-    """Baseline: one soft prompt for every task.
-
-    Args:
-        prompt: [D, P, H] start values.
-
-    >>> SharedPrompt(torch.zeros(1, 2, 8))(torch.tensor([5, 0])).shape
-    torch.Size([2, 1, 2, 8])
-    """
-
-    def __init__(self, prompt: Tensor) -> None:
-        super().__init__()
-        self.prompt = nn.Parameter(prompt.detach().clone().float())
-
-    def forward(self, task_ids: Tensor) -> Tensor:
-        """Return [B, D, P, H], the same prompt for each task id of [B]."""
-        return self.prompt.unsqueeze(0).expand(len(task_ids), -1, -1, -1)
-
-    @torch.no_grad()
-    def pool_gradient_norms(self, task_ids: Tensor, prompt_gradients: Tensor) -> Tensor:
-        """Return [B], the norms of d L_t / d prompt; the shared prompt is the whole pool."""
-        del task_ids
-        norms: Tensor = prompt_gradients.flatten(1).norm(dim=1)
-        return norms
+AnyFrontEnd = FrontEnd | SharedPrompt | TaskPrompts | MultitaskPrompts | AttentionPrompts
+"""What makes the prompts: the method's own front end, or that of a baseline."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,34 +118,53 @@ class DPFModel(nn.Module):
     """Dynamic Prompt Fusion over a frozen backbone.
 
     Args:
-        backbone: Frozen; none of its tensors is ever trained.
+        backbone: Frozen; for the method full_finetune alone an unfrozen copy.
         front_end: Makes the prompts; None is the baseline without prompts.
         heads: Score the labels over an encoder; None where a language model ranks their texts.
         tasks: In task-id order.
         config: The settings that the parts were made with.
+        task_groups: Numbers of tasks that joined together, in order; None where all did at once.
+
+    Raises:
+        ConfigError: The method trains the backbone and it is frozen, or the other way round.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        front_end: FrontEnd | SharedPrompt | None,
+        front_end: AnyFrontEnd | None,
         heads: LabelTextHeads | None,
         tasks: Sequence[HeadSpec],
         config: ModelConfig,
+        task_groups: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if backbone.is_frozen == (config.method == "full_finetune"):
+            found = "a frozen one" if backbone.is_frozen else "an unfrozen copy"
+            raise ConfigError(
+                f"the backbone of the method {config.method} must be the other kind, got {found}. "
+                "Name another method, or use Backbone.pretrained or Backbone.unfrozen_copy()."
+            )
         self.backbone = backbone
         self.front_end = front_end
         self.heads = heads
         self.tasks = tuple(tasks)
         self.config = config
+        self.task_groups = (len(self.tasks),) if task_groups is None else tuple(task_groups)
         self.origin: dict[str, Any] | None = None
         """What its parts started from, as JSON values; None where nothing came before it."""
+        self.extra_losses: Callable[[Tensor, Batch], Tensor] | None = None
+        """Of logits [B, C] and their batch: what training adds to the examples' losses [B]."""
 
     @property
     def prompt_length(self) -> int:
         """P, or 0 where there is no prompt."""
         return 0 if self.front_end is None else self.config.prompt_length
+
+    @property
+    def has_shared_prompts(self) -> bool:
+        """Whether tasks train prompts together, whose gradients GradNorm compares."""
+        return isinstance(self.front_end, FrontEnd | SharedPrompt | MultitaskPrompts)
 
     def task_id(self, name: str) -> int:
         """Return the id of a task.
@@ -181,14 +180,28 @@ class DPFModel(nn.Module):
         return names.index(name)
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """Return every tensor that training moves, by name."""
-        parts = {"heads": self.heads, "front_end": self.front_end}
+        """Return every tensor that training moves, by name.
+
+        Those that an adaptation keeps as they are stand among them and require no gradient.
+        """
+        backbone = None if self.backbone.is_frozen else self.backbone
+        parts = {"backbone": backbone, "heads": self.heads, "front_end": self.front_end}
         return {
             f"{part}.{name}": tensor
             for part, module in sorted(parts.items())
             if module is not None
             for name, tensor in sorted(module.named_parameters())
         }
+
+    def directly_trained(self) -> list[nn.Parameter]:
+        """Return the tensors that micro-batches differentiate, and not the front end afterwards."""
+        named = self.trainable_parameters().items()
+        reads_input = "front_end.attention."
+        return [
+            tensor
+            for name, tensor in named
+            if name.startswith(reads_input) or not name.startswith("front_end.")
+        ]
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits [B, C] (equations 1 to 5 and the head)."""
@@ -233,10 +246,15 @@ class DPFModel(nn.Module):
         return torch.where(is_free_text, -logits[:, 0], losses)
 
     def place(self, prompts: Tensor | None, batch: Batch) -> PromptedInput:
-        """Return the backbone's input for given fused prompts [B, D, P, H], or without any."""
+        """Return the backbone's input for given fused prompts [B, D, P, H], or without any.
+
+        A front end that reads the input makes each example's prompt of its task's here.
+        """
         embeds, mask = self.backbone.embed(batch.input_ids), batch.attention_mask
         if prompts is None:
             return PromptedInput(embeds=embeds, mask=mask, is_text=mask, layer_prompts=None)
+        if isinstance(self.front_end, AttentionPrompts):
+            prompts = self.front_end.mix(prompts, embeds, mask)
         embeds, mask = place_prompt(prompts[:, 0], embeds, mask)
         return PromptedInput(
             embeds=embeds,

@@ -67,6 +67,22 @@ METHODS = {
         "by one soft prompt that all tasks share",
         "the shared prompt and the heads learn together",
     ),
+    "single_task": (
+        "by one soft prompt for each task",
+        "each task's prompt and head learn by themselves",
+    ),
+    "mpt": (
+        "by one shared soft prompt times a factor of rank one for each task",
+        "the shared prompt, the factors and the heads learn together",
+    ),
+    "attempt": (
+        "by a soft prompt for each input, a mixture of trained ones and of the task's own",
+        "each task's prompt and head learn, and the attention that mixes",
+    ),
+    "full_finetune": (
+        "by nothing: its own weights are trained",
+        "every weight of the backbone and the heads learn together",
+    ),
     "heads_only": ("by their heads alone, without a prompt", "only the heads learn"),
 }
 """Method -> what steers the backbone, and what learns."""

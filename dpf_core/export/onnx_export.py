@@ -24,8 +24,9 @@ from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export.front_end import FusedPrompt, PromptedInput
 from dpf_core.export.onnx_graph import Example, serialise, signature, trace_onnx
 from dpf_core.files import sha256_file, write_bytes_atomic, write_json
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
 from dpf_core.pool_io import TENSOR_NAMES, task_record
+from dpf_core.prompt_attention import AttentionPrompts
 
 FORMAT = "dpf-onnx/1"
 FUSED_PROMPT_FILE = "fused_prompt.onnx"
@@ -149,12 +150,12 @@ def _graphs(model: DPFModel, opset: int) -> dict[str, onnx.ModelProto]:
     return graphs
 
 
-def _exportable_front_end(model: DPFModel) -> FrontEnd | SharedPrompt:
-    if model.front_end is None:
+def _exportable_front_end(model: DPFModel) -> AnyFrontEnd:
+    if model.front_end is None or isinstance(model.front_end, AttentionPrompts):
         raise ConfigError(
-            f"the method of an exported model must be dpf or shared_prompt, got "
-            f"{model.config.method!r} (model.method in params.yaml): without prompts there is no "
-            "front end. Train a pool with prompts, or run the backbone itself."
+            "the method of an exported model must be one with prompts by task, got "
+            f"{model.config.method!r} (model.method in params.yaml): it has no prompt, or one "
+            "for each example. Train a pool with another method, or run the backbone itself."
         )
     return model.front_end
 
