@@ -1,0 +1,195 @@
+"""Prompt Transfer Gain and what must stand beside it: pure functions of scores.
+
+`PTG = mean over targets of s_t / b_t`, which is 1 + CrossFit's Average Relative Gain (arXiv
+2104.08835). s_t and b_t are a method's and the baseline's mean over the few-shot seeds, of scores
+of which correlations were moved to [0, 1] before. A ratio alone misleads: a weak baseline makes it
+large, and a single target can carry it.
+
+T targets, S few-shot seeds, R resamples of a target's test rows, N draws of a bootstrap.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+CORRELATIONS = ("Matthew-Correlation", "Pearson-Correlation")
+"""Metrics in [-1, 1]."""
+_TAILS = (2.5, 97.5)
+"""Percentiles that leave 95% between them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetScores:
+    """One method on one target."""
+
+    scores: Floats
+    """[S], by seed in the order of the settings; a correlation is moved to [0, 1]."""
+    resampled: Floats
+    """[S, R], the same on resamples of the test rows, which are the same for every method."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetGain:
+    """A method beside the baseline on one target; all scores in [0, 1]."""
+
+    score: float
+    """s_t, mean over the seeds."""
+    baseline: float
+    """b_t, without regard to the floor."""
+    ratio: float
+    """s_t / max(b_t, floor)."""
+    difference: float
+    """s_t - b_t."""
+    difference_ci95: tuple[float, float]
+    """Over seeds and test rows, both drawn alike for method and baseline."""
+    is_floored: bool
+    """Whether the floor stood in for b_t."""
+    is_hurt: bool
+    """Whether the interval lies below 0."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransferGain:
+    """PTG of a method and its companions."""
+
+    mean_ratio: float
+    """PTG."""
+    median_ratio: float
+    ratio_of_means: float
+    """Mean of s_t over mean of b_t, or over the floor."""
+    share_below: float
+    """Share of targets with s_t < b_t."""
+    share_hurt: float
+    """Share of targets whose interval of s_t - b_t lies below 0."""
+    ci95: tuple[float, float]
+    """Of the mean ratio, over targets and seeds."""
+    num_floored: int
+    """Targets whose b_t the floor replaced in the ratio."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def comparable(score: float, metric: str) -> float:
+    """Return a score in [0, 1]: correlations as (1 + x) / 2, others as they are.
+
+    >>> comparable(-0.5, "Matthew-Correlation"), comparable(0.5, "ACC")
+    (0.25, 0.5)
+    """
+    return (1 + score) / 2 if metric in CORRELATIONS else score
+
+
+def target_gain(
+    method: TargetScores, baseline: TargetScores, *, floor: float, num_draws: int, draw_seed: int
+) -> TargetGain:
+    """Return how a method stands beside the baseline on one target.
+
+    The interval is a bootstrap over two things at once: N draws of S seeds with replacement, and
+    with each the R resamples of test rows. Draws and resamples are the same for both, because a
+    seed's rows are.
+
+    Args:
+        method: [S] scores.
+        baseline: Of the same seeds and resamples.
+        floor: Least value that divides.
+        num_draws: N.
+        draw_seed: Of the draws.
+
+    Raises:
+        ValueError: The two have other shapes.
+    """
+    if method.resampled.shape != baseline.resampled.shape:
+        raise ValueError(f"{method.resampled.shape} is paired with {baseline.resampled.shape}")
+    weights = _seed_weights(len(method.scores), num_draws, np.random.default_rng(draw_seed))
+    drawn = weights @ (method.resampled - baseline.resampled)  # [N, R]
+    low, high = np.percentile(drawn, _TAILS)
+    score, base = float(method.scores.mean()), float(baseline.scores.mean())
+    return TargetGain(
+        score=score,
+        baseline=base,
+        ratio=score / max(base, floor),
+        difference=score - base,
+        difference_ci95=(float(low), float(high)),
+        is_floored=base < floor,
+        is_hurt=bool(high < 0),
+    )
+
+
+def transfer_gain(
+    method: Mapping[str, TargetScores],
+    baseline: Mapping[str, TargetScores],
+    *,
+    floor: float,
+    num_draws: int,
+    draw_seed: int,
+) -> tuple[TransferGain, dict[str, TargetGain]]:
+    """Return a method's PTG with its companions, and its gain on every target.
+
+    Args:
+        method: Scores by target, the whole set that was fixed beforehand.
+        baseline: The same targets and seeds.
+        floor: Least value that divides.
+        num_draws: N.
+        draw_seed: Of the draws.
+
+    Raises:
+        ValueError: The two have other targets, or none.
+    """
+    if not method or method.keys() != baseline.keys():
+        raise ValueError(f"targets {sorted(method)} are compared with {sorted(baseline)}")
+    targets = {
+        name: target_gain(
+            scores, baseline[name], floor=floor, num_draws=num_draws, draw_seed=draw_seed
+        )
+        for name, scores in method.items()
+    }
+    gains = list(targets.values())
+    ratios = np.array([gain.ratio for gain in gains])
+    tables = [np.stack([side[name].scores for name in method]) for side in (method, baseline)]
+    generator = np.random.default_rng(draw_seed)
+    low, high = np.percentile(_mean_ratios(*tables, floor, num_draws, generator), _TAILS)
+    return TransferGain(
+        mean_ratio=float(ratios.mean()),
+        median_ratio=float(np.median(ratios)),
+        ratio_of_means=float(tables[0].mean() / max(tables[1].mean(), floor)),
+        share_below=sum(gain.difference < 0 for gain in gains) / len(gains),
+        share_hurt=sum(gain.is_hurt for gain in gains) / len(gains),
+        ci95=(float(low), float(high)),
+        num_floored=sum(gain.is_floored for gain in gains),
+    ), targets
+
+
+def _mean_ratios(
+    method: Floats, baseline: Floats, floor: float, num_draws: int, generator: np.random.Generator
+) -> Floats:
+    """Return [N] mean ratios of T targets drawn with replacement, and of each S seeds.
+
+    Seeds are drawn within a target, and anew where it is drawn again: seed 13 of one task has
+    nothing to do with that of another.
+
+    Args:
+        method: [T, S] scores.
+        baseline: [T, S] scores.
+        floor: Least value that divides.
+        num_draws: N.
+        generator: Of the draws.
+    """
+    num_targets, num_seeds = method.shape
+    chosen = generator.integers(num_targets, size=(num_draws, num_targets))
+    weights = _seed_weights(num_seeds, (num_draws, num_targets), generator)  # [N, T, S]
+    means = [(weights * scores[chosen]).sum(axis=2) for scores in (method, baseline)]
+    drawn: Floats = (means[0] / np.maximum(means[1], floor)).mean(axis=1)
+    return drawn
+
+
+def _seed_weights(num_seeds: int, shape: Any, generator: np.random.Generator) -> Floats:
+    """Return [*shape, S], the share of each seed among S draws with replacement."""
+    counts = generator.multinomial(num_seeds, [1 / num_seeds] * num_seeds, size=shape)
+    weights: Floats = counts / num_seeds
+    return weights
