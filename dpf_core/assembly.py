@@ -4,25 +4,39 @@ What an earlier pool or adapters give it comes afterwards, in `build.py`.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
+from dpf_core.baselines import TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import start_prompts, start_task_embeddings
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd, SharedPrompt
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
 
 def assemble_model(
-    backbone: Backbone, tasks: Sequence[HeadSpec], config: ModelConfig, generator: torch.Generator
+    backbone: Backbone,
+    tasks: Sequence[HeadSpec],
+    config: ModelConfig,
+    generator: torch.Generator,
+    task_groups: Sequence[int] | None = None,
 ) -> DPFModel:
     """Return a model on the backbone's device, without regard to `init_from`.
+
+    Args:
+        backbone: Frozen.
+        tasks: In task-id order.
+        config: Method, sizes and starting values.
+        generator: Of what starts at random.
+        task_groups: Numbers of tasks that joined together, in order; None where all did at once.
+            Labels of a group are embedded and scored apart, so that its bits stay as they were.
 
     Raises:
         ConfigError: The prompt does not fit the backbone, or it cannot serve a task.
@@ -31,8 +45,7 @@ def assemble_model(
     _check_fit(backbone, config)
     heads = None
     if backbone.family.kind == "encoder":
-        texts = [text for task in tasks for text in task.label_texts]
-        heads = LabelTextHeads(tasks, embed_texts(backbone, texts), scale=config.head_scale)
+        heads = _start_heads(backbone, tasks, config.head_scale, task_groups or [len(tasks)])
     elif config.method == "heads_only":
         raise ConfigError(
             "model.method must be dpf or shared_prompt for a decoder or encoder-decoder, got "
@@ -43,7 +56,7 @@ def assemble_model(
     for part in (front_end, heads):  # the backbone is in its place, and may not be moved
         if part is not None:
             part.to(backbone.device)
-    return DPFModel(backbone, front_end, heads, tasks, config)
+    return DPFModel(backbone, front_end, heads, tasks, config, task_groups)
 
 
 def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
@@ -64,14 +77,29 @@ def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
         )
 
 
+def _start_heads(
+    backbone: Backbone, tasks: Sequence[HeadSpec], scale: float, task_groups: Sequence[int]
+) -> LabelTextHeads:
+    remaining = iter(tasks)
+    texts = [
+        [text for task in islice(remaining, size) for text in task.label_texts]
+        for size in task_groups
+    ]
+    vectors = torch.cat([embed_texts(backbone, group) for group in texts])
+    return LabelTextHeads(tasks, vectors, scale=scale, group_sizes=[len(group) for group in texts])
+
+
 def _start_front_end(
     backbone: Backbone,
     tasks: Sequence[HeadSpec],
     config: ModelConfig,
     generator: torch.Generator,
-) -> FrontEnd | SharedPrompt | None:
+) -> AnyFrontEnd | None:
     if config.method == "heads_only":
         return None
+    if config.method == "single_task":
+        prompt = start_prompts(backbone, tasks, config, generator)[0]
+        return TaskPrompts(prompt.expand(len(tasks), -1, -1, -1))
     task_embedding = start_task_embeddings(backbone, tasks, config, generator)
     prompts = start_prompts(backbone, tasks, config, generator)
     if config.method == "shared_prompt":

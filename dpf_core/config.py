@@ -11,7 +11,7 @@ from dpf_core.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
 Attention = Literal["packed", "eager", "sdpa"]
-Method = Literal["dpf", "shared_prompt", "heads_only"]
+Method = Literal["dpf", "shared_prompt", "single_task", "heads_only"]
 LossBalancing = Literal["gradnorm", "equal"]
 Quantization = Literal["int8", "int4"]
 TemperatureMode = Literal["fixed", "learned", "annealed"]
@@ -56,7 +56,8 @@ class ModelConfig:
     """Shape and start of the trainable parts: equations 1 to 4 and the heads."""
 
     method: Method = "dpf"
-    """`dpf`, or a baseline: one `shared_prompt` for all tasks, or `heads_only` without a prompt."""
+    """`dpf`, or a baseline: one `shared_prompt` for all tasks, one prompt for each (`single_task`),
+    or `heads_only` without a prompt."""
     prompt_length: int = 8
     """P, soft prompt vectors before the input."""
     prompted_depth: int = 1

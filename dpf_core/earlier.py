@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dpf_core.adapters import CONFIG_FILE, WEIGHTS_FILE, find_adapters, read_adapter
+from dpf_core.baselines import TaskPrompts
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import sha256_file
 from dpf_core.heads import LabelTextHeads
@@ -72,11 +73,11 @@ def _adapters(folder: Path) -> list[Path]:
 
 
 def _start_from_adapters(model: DPFModel, adapters: list[Path]) -> None:
-    if model.front_end is None:
+    if not isinstance(model.front_end, FrontEnd | SharedPrompt):
         raise ConfigError(
             f"model.method must be dpf or shared_prompt to start from adapters, got "
-            f"{model.config.method!r} with {adapters[0]}: it has no prompt. Set model.init_from to "
-            "null in params.yaml, or choose a method with prompts."
+            f"{model.config.method!r} with {adapters[0]}: it has no prompt that tasks share. Set "
+            "model.init_from to null in params.yaml, or choose one of these methods."
         )
     room = model.config.pool_size if isinstance(model.front_end, FrontEnd) else 1
     if len(adapters) > room:
@@ -110,9 +111,9 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
     earlier = load_pool(folder, model.backbone)
     _check_settings(model, earlier, folder)
     pairs = _shared_tasks(model, earlier, folder)
-    if model.front_end is None and not pairs:
+    if not model.has_shared_prompts and not pairs:
         raise ConfigError(
-            "a pool without prompts must share a task with model.init_from, got none of "
+            "a pool without shared prompts must share a task with model.init_from, got none of "
             f"{', '.join(task.name for task in earlier.tasks)} ({folder}). Set model.init_from to "
             "null in params.yaml."
         )
@@ -159,6 +160,9 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
     new, old = model.front_end, earlier.front_end
     if isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
         new.prompt.copy_(old.prompt)
+    elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
+        for i, j in pairs.items():
+            new.prompts[i] = old.prompts[j]
     elif isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
         new.pool.prompts.copy_(old.pool.prompts)
         new.fusion.gate_weight.copy_(old.fusion.gate_weight)

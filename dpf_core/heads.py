@@ -38,6 +38,12 @@ class LabelTextHeads(nn.Module):
         specs: One for each task, in task-id order.
         label_vectors: [L, H], the backbone's vector of each label text, in task order.
         scale: Factor on the product, > 0.
+        group_sizes: Labels of each group whose products are computed apart, in order; None is one
+            group. A product of more columns rounds otherwise, so tasks that join later form groups
+            of their own, which leaves the bits of the earlier ones alone.
+
+    Raises:
+        ShapeError: The vectors or the groups are not as many as the labels.
 
     >>> spec = HeadSpec(
     ...     name="mood", kind="classification", labels=("sad", "glad"),
@@ -51,13 +57,26 @@ class LabelTextHeads(nn.Module):
     label_vectors: Tensor
     label_index: Tensor
 
-    def __init__(self, specs: Sequence[HeadSpec], label_vectors: Tensor, *, scale: float) -> None:
+    def __init__(
+        self,
+        specs: Sequence[HeadSpec],
+        label_vectors: Tensor,
+        *,
+        scale: float,
+        group_sizes: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         counts = [len(spec.labels) for spec in specs]
         if label_vectors.shape[0] != sum(counts):
             raise ShapeError(
                 f"label_vectors must be [{sum(counts)}, H], one row a label, got "
                 f"{tuple(label_vectors.shape)}."
+            )
+        self.group_sizes = [sum(counts)] if group_sizes is None else list(group_sizes)
+        if sum(self.group_sizes) != sum(counts):
+            raise ShapeError(
+                f"group_sizes must have the sum {sum(counts)}, one for each label, got "
+                f"{self.group_sizes}."
             )
         self.scale = scale
         self.delta = nn.Parameter(torch.zeros_like(label_vectors, dtype=torch.float32))
@@ -100,7 +119,11 @@ class LabelTextHeads(nn.Module):
             raise TaskIdError(
                 "a multiple-choice task needs the vectors of its options, got none. Pass `options`."
             )
-        every = self.scale * z @ (self.label_vectors + self.delta).T + self.bias  # [B, L]
+        tensors = (self.label_vectors, self.delta, self.bias)
+        groups = zip(*(torch.split(part, self.group_sizes) for part in tensors), strict=True)
+        every = torch.cat(
+            [self.scale * z @ (label + delta).T + bias for label, delta, bias in groups], dim=1
+        )  # [B, L]
         return every.gather(1, index.clamp(min=0)).masked_fill(index < 0, float("-inf"))
 
 

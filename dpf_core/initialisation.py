@@ -17,10 +17,10 @@ from dpf_core.prompts import random_prompts, sample_vocabulary
 def start_prompts(
     backbone: Backbone, tasks: Sequence[HeadSpec], config: ModelConfig, generator: torch.Generator
 ) -> Tensor:
-    """Return the start of the pool, [K, D, P, H] float32; K is 1 for a shared prompt.
+    """Return the start of the pool, [K, D, P, H] float32; K is 1 for methods without a pool.
 
     With words of labels or descriptions prompt k has those of task k, counted round; it repeats
-    them up to its length, or has the first ones. All tasks are joined for a shared prompt.
+    them up to its length, or has the first ones. All tasks are joined where K is 1.
 
     Raises:
         ConfigError: Words of the tasks are wanted and they have none.

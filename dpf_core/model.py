@@ -16,6 +16,7 @@ from dpf_core.backbone.frozen import Backbone, mean_over_tokens
 from dpf_core.backbone.generation import Generation
 from dpf_core.backbone.language_model import LanguageModel
 from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
+from dpf_core.baselines import TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.fusion import Fusion
@@ -94,6 +95,10 @@ class SharedPrompt(nn.Module):
         return norms
 
 
+AnyFrontEnd = FrontEnd | SharedPrompt | TaskPrompts
+"""What makes the prompts: the method's own front end, or that of a baseline."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """Tokenised examples of one kind of head, padded to their longest."""
@@ -143,15 +148,17 @@ class DPFModel(nn.Module):
         heads: Score the labels over an encoder; None where a language model ranks their texts.
         tasks: In task-id order.
         config: The settings that the parts were made with.
+        task_groups: Numbers of tasks that joined together, in order; None where all did at once.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        front_end: FrontEnd | SharedPrompt | None,
+        front_end: AnyFrontEnd | None,
         heads: LabelTextHeads | None,
         tasks: Sequence[HeadSpec],
         config: ModelConfig,
+        task_groups: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -159,6 +166,7 @@ class DPFModel(nn.Module):
         self.heads = heads
         self.tasks = tuple(tasks)
         self.config = config
+        self.task_groups = (len(self.tasks),) if task_groups is None else tuple(task_groups)
         self.origin: dict[str, Any] | None = None
         """What its parts started from, as JSON values; None where nothing came before it."""
 
@@ -166,6 +174,11 @@ class DPFModel(nn.Module):
     def prompt_length(self) -> int:
         """P, or 0 where there is no prompt."""
         return 0 if self.front_end is None else self.config.prompt_length
+
+    @property
+    def has_shared_prompts(self) -> bool:
+        """Whether tasks train prompts together, whose gradients GradNorm compares."""
+        return isinstance(self.front_end, FrontEnd | SharedPrompt)
 
     def task_id(self, name: str) -> int:
         """Return the id of a task.
@@ -181,7 +194,10 @@ class DPFModel(nn.Module):
         return names.index(name)
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """Return every tensor that training moves, by name."""
+        """Return every tensor that training moves, by name.
+
+        Those that an adaptation keeps as they are stand among them and require no gradient.
+        """
         parts = {"heads": self.heads, "front_end": self.front_end}
         return {
             f"{part}.{name}": tensor

@@ -31,6 +31,7 @@ TENSOR_NAMES = {
     "front_end.fusion.gate_weight": "gate.weight",
     "front_end.fusion.gate_bias": "gate.bias",
     "front_end.prompt": "shared_prompt",
+    "front_end.prompts": "task_prompts",
     "heads.delta": "head.delta",
     "heads.bias": "head.bias",
 }
@@ -55,7 +56,9 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
     }
     write_bytes_atomic(folder / "pool.safetensors", save(tensors))
     backbone = model.backbone
-    origin = {} if model.origin is None else {"init_from": model.origin}
+    history: dict[str, Any] = {} if model.origin is None else {"init_from": model.origin}
+    if len(model.task_groups) > 1:
+        history["task_groups"] = list(model.task_groups)
     write_json(
         folder / "config.json",
         {
@@ -69,7 +72,7 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
             "model": to_mapping(model.config),
             "tasks": [task_record(task_id, spec) for task_id, spec in enumerate(model.tasks)],
             "sha256": {"pool.safetensors": sha256_file(folder / "pool.safetensors")},
-            **origin,
+            **history,
             **extra,
         },
     )
@@ -142,7 +145,8 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
         settings = from_mapping(ModelConfig, config["model"], f"model in {folder / 'config.json'}")
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
-    model = assemble_model(backbone, _tasks(config), settings, torch.Generator())
+    tasks, groups = _tasks(config), _task_groups(config, folder)
+    model = assemble_model(backbone, tasks, settings, torch.Generator(), groups)
     model.origin = config.get("init_from")
     named = {TENSOR_NAMES[name]: tensor for name, tensor in model.trainable_parameters().items()}
     if unknown := sorted(tensors.keys() - named.keys()):
@@ -179,6 +183,19 @@ def _tasks(config: Mapping[str, Any]) -> list[HeadSpec]:
         )
         for task in config["tasks"]
     ]
+
+
+def _task_groups(config: Mapping[str, Any], folder: Path) -> list[int] | None:
+    groups: list[int] | None = config.get("task_groups")
+    if groups is None:
+        return None
+    is_list = isinstance(groups, list) and all(type(size) is int and size > 0 for size in groups)
+    if not is_list or sum(groups) != len(config["tasks"]):
+        raise CheckpointError(
+            f"a pool's task_groups must be numbers of tasks with the sum {len(config['tasks'])}, "
+            f"got {groups!r} ({folder / 'config.json'}). Make the pool again with this version."
+        )
+    return groups
 
 
 def _read_tensors(path: Path, expected: str) -> dict[str, Tensor]:

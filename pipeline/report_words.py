@@ -67,6 +67,10 @@ METHODS = {
         "by one soft prompt that all tasks share",
         "the shared prompt and the heads learn together",
     ),
+    "single_task": (
+        "by one soft prompt for each task",
+        "each task's prompt and head learn by themselves",
+    ),
     "heads_only": ("by their heads alone, without a prompt", "only the heads learn"),
 }
 """Method -> what steers the backbone, and what learns."""

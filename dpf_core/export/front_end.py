@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dpf_core.backbone.prompt_placement import place_prompt
-from dpf_core.model import FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, SharedPrompt
 
 
 class FusedPrompt(nn.Module):
@@ -18,7 +18,7 @@ class FusedPrompt(nn.Module):
         num_tasks: T.
     """
 
-    def __init__(self, front_end: FrontEnd | SharedPrompt, num_tasks: int) -> None:
+    def __init__(self, front_end: AnyFrontEnd, num_tasks: int) -> None:
         super().__init__()
         self.num_tasks = num_tasks
         self.front_end: nn.Module = front_end

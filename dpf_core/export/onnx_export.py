@@ -24,7 +24,7 @@ from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export.front_end import FusedPrompt, PromptedInput
 from dpf_core.export.onnx_graph import Example, serialise, signature, trace_onnx
 from dpf_core.files import sha256_file, write_bytes_atomic, write_json
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
 from dpf_core.pool_io import TENSOR_NAMES, task_record
 
 FORMAT = "dpf-onnx/1"
@@ -149,10 +149,10 @@ def _graphs(model: DPFModel, opset: int) -> dict[str, onnx.ModelProto]:
     return graphs
 
 
-def _exportable_front_end(model: DPFModel) -> FrontEnd | SharedPrompt:
+def _exportable_front_end(model: DPFModel) -> AnyFrontEnd:
     if model.front_end is None:
         raise ConfigError(
-            f"the method of an exported model must be dpf or shared_prompt, got "
+            "the method of an exported model must be dpf, shared_prompt or single_task, got "
             f"{model.config.method!r} (model.method in params.yaml): without prompts there is no "
             "front end. Train a pool with prompts, or run the backbone itself."
         )

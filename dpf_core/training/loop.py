@@ -94,10 +94,10 @@ def train(
         CheckpointError: A checkpoint cannot be written, or the processes found different ones.
         ProcessError: Another process has ended.
     """
-    if model.front_end is None and config.loss_balancing == "gradnorm":
+    if not model.has_shared_prompts and config.loss_balancing == "gradnorm":
         raise ConfigError(
-            "loss_balancing must be equal where model.method is heads_only, got gradnorm "
-            "(train.loss_balancing in params.yaml): without a prompt no parameter is shared."
+            f"loss_balancing must be equal where model.method is {model.config.method}, got "
+            "gradnorm (train.loss_balancing in params.yaml): the tasks share no prompt."
         )
     if processes.count > config.batch_size:
         raise ConfigError(

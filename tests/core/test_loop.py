@@ -14,6 +14,7 @@ RUNS = {
     "stopped early": ({}, {"patience": 1} | dict.fromkeys(RATES, 1e-9)),
     "equal weights": ({"method": "shared_prompt"}, {"loss_balancing": "equal"}),
     "heads only": ({"method": "heads_only"}, {"loss_balancing": "equal"}),
+    "a prompt a task": ({"method": "single_task"}, {"loss_balancing": "equal"}),
 }
 """What differs from the tiny settings: 11 steps, a checkpoint every 4, a dev score and a row of the
 history every 3, so that a checkpoint falls between rows."""
@@ -75,7 +76,13 @@ def test_a_killed_and_resumed_run_gives_the_bits_of_an_uninterrupted_one(
 
 @pytest.mark.parametrize(
     ("kind", "killed_at"),
-    [("stopped early", 5), ("stopped early", 6), ("equal weights", 6), ("heads only", 9)],
+    [
+        ("stopped early", 5),
+        ("stopped early", 6),
+        ("equal weights", 6),
+        ("heads only", 9),
+        ("a prompt a task", 6),
+    ],
 )
 def test_resuming_is_exact_for_every_kind_of_run(world, uninterrupted, tmp_path, kind, killed_at):
     store = CheckpointStore(tmp_path)
@@ -188,11 +195,6 @@ def test_progress_is_told_after_every_step(world):
     train(world.model(), world.train_sets, world.dev_sets, config, on_step=told.append)
     assert [p.step for p in told] == [1, 2, 3, 4]
     assert [p.dev_score is None for p in told] == [True, True, False, False]
-
-
-def test_gradnorm_without_a_prompt_is_refused(world):
-    with pytest.raises(ConfigError, match=r"must be equal where model.method is heads_only"):
-        run(world, "heads only", loss_balancing="gradnorm")
 
 
 def test_a_diverging_run_is_refused_with_its_step(world):

@@ -25,6 +25,7 @@ FRONT_END = {
 TRAINABLE = {
     "dpf": FRONT_END | HEADS,
     "shared_prompt": {"front_end.prompt"} | HEADS,
+    "single_task": {"front_end.prompts"} | HEADS,
     "heads_only": HEADS,
 }
 KINDS = {"classification": (0, 2), "multiple choice": (1,)}

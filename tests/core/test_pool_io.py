@@ -14,6 +14,7 @@ EXTRA = {"gym_manifest_sha256": "abc"}
 METHODS = {
     "dpf": {"pool", "scheduler_logits", "task_embedding", "gate.weight", "gate.bias"},
     "shared_prompt": {"shared_prompt"},
+    "single_task": {"task_prompts"},
     "heads_only": set(),
 }
 

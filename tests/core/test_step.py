@@ -46,7 +46,7 @@ def test_one_backward_gives_the_norms_of_separate_backwards(world, method, depth
 
 
 @pytest.mark.parametrize("tokens", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "heads_only"])
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
 def test_gradients_are_those_of_the_weighted_sum_of_the_tasks_losses(world, method, tokens):
     model = model_of(world, tokens, method=method)
     named = model.trainable_parameters()
@@ -92,7 +92,7 @@ def test_gradients_add_up_over_calls_until_they_are_cleared(world):
     torch.testing.assert_close(model.front_end.pool.prompts.grad, 2 * once)
 
 
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "heads_only"])
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
 def test_a_step_moves_every_trainable_tensor_and_no_bit_of_the_backbone(world, method):
     model = model_of(world, method=method, prompted_depth=2)
     frozen, before = copy_tensors(model.backbone), copy_tensors(model)

@@ -1,0 +1,297 @@
+"""A model of one new task that starts from trained source tasks, and pools that grow by such a task.
+
+Training itself is `training/loop.py`'s, with one task. What a new model of many tasks takes over
+from files belongs to `earlier.py`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from dpf_core.assembly import assemble_model
+from dpf_core.backbone.frozen import Backbone
+from dpf_core.backbone.texts import embed_texts
+from dpf_core.baselines import TaskPrompts
+from dpf_core.config import Method, ModelConfig
+from dpf_core.errors import ConfigError, TaskIdError
+from dpf_core.heads import HeadSpec, LabelTextHeads
+from dpf_core.initialisation import task_words
+from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+
+SIMILARITY_TEMPERATURE = 0.1
+"""Divides the cosines of task texts: of the bundled encoder they are about 0.1 for unlike tasks and
+0.6 for like ones, so that unlike tasks get less than a hundredth of the weight of like ones."""
+
+_SOURCE_METHODS: dict[Method, Method | None] = {
+    "dpf": "dpf",
+    "shared_prompt": "shared_prompt",
+    "single_task": None,
+    "heads_only": None,
+}
+"""Method of the source that a method starts from; None where it starts anew."""
+
+_SHAPES = ("prompt_length", "prompted_depth")
+_SAME_SETTINGS: dict[Method, tuple[str, ...]] = {
+    "dpf": (
+        *_SHAPES, "pool_size", "head_scale",
+        "temperature", "temperature_mode", "final_temperature",
+    ),
+    "shared_prompt": _SHAPES,
+    "single_task": _SHAPES,
+}  # fmt: skip
+"""Settings that must be those of the source."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdaptConfig:
+    """How a model of one new task starts from its sources, and what of it is learned."""
+
+    mode: Literal["append", "joint"]
+    """Of dpf, other methods do not read it. `append`: pool and gate stay as they are, and only the
+    task's row of W, its embedding and its head are learned; `joint`: all is."""
+    row_init: Literal["uniform", "similar"]
+    """Of dpf, other methods do not read it. The task's row of W starts at zero, which mixes all
+    prompts alike, or as the mean of the source tasks' rows, weighted by how like the tasks' names,
+    labels and descriptions are."""
+
+
+def adapt_model(
+    source: DPFModel | None,
+    backbone: Backbone,
+    spec: HeadSpec,
+    config: ModelConfig,
+    adapt: AdaptConfig,
+    generator: torch.Generator,
+    source_prompt: int | None = None,
+) -> DPFModel:
+    """Return a model of one new task at the start of its training.
+
+    dpf starts with pool and gate of its source, shared_prompt with its prompt; single_task starts
+    anew or with a source task's prompt; heads_only starts anew. The head starts anew always. In
+    the mode `append` the temperature stands where the source's ended; in `joint` a learned one
+    goes on from there, and an annealed one has ended.
+
+    Args:
+        source: The trained source tasks; None for a method that starts anew.
+        backbone: The one that the source was trained with.
+        spec: The new task.
+        config: Its method decides what starts from the source.
+        adapt: What is learned.
+        generator: Of what starts at random.
+        source_prompt: Of single_task, any other method refuses it: id of the source task whose
+            prompt it starts from, as SPoT does (arXiv 2110.07904); None starts anew.
+
+    Raises:
+        ConfigError: The method has no use for the source or needs one, or the two do not fit.
+        TaskIdError: The source has the new task already, or no task of that id.
+    """
+    wanted = _wanted_source(config.method, source_prompt)
+    _check_source(source, backbone, spec, config, wanted)
+    if source is None:
+        return assemble_model(backbone, [spec], config, generator)
+    settings = _with_source_temperature(config, adapt, source)
+    model = assemble_model(backbone, [spec], settings, generator)
+    new, old = model.front_end, source.front_end
+    with torch.no_grad():
+        if isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
+            _start_pool(new, old)
+            if adapt.row_init == "similar":
+                weights = _similarities(source, spec)
+                new.scheduler.scheduler_logits[0] = weights @ old.scheduler.scheduler_logits
+        elif isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
+            new.prompt.copy_(old.prompt)
+        elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
+            new.prompts[0] = old.prompts[_known_id(source, source_prompt)]
+    if isinstance(new, FrontEnd) and adapt.mode == "append":
+        for tensor in _shared_tensors(new):
+            tensor.requires_grad = False
+    return model
+
+
+def extend_pool(source: DPFModel, adapted: DPFModel) -> DPFModel:
+    """Return a model of the source's tasks and of one more, which was adapted in mode `append`.
+
+    What belongs to the earlier tasks keeps its bits, and so do their fused prompts and logits: the
+    labels of the new task are scored apart (`LabelTextHeads.group_sizes`).
+
+    Args:
+        source: A dpf model; it is not changed.
+        adapted: What `adapt_model` made from it, trained.
+
+    Raises:
+        ConfigError: The adapted model has another pool, gate or temperature.
+        TaskIdError: The source has the task already.
+    """
+    old, new = source.front_end, adapted.front_end
+    if not isinstance(old, FrontEnd) or not isinstance(new, FrontEnd):
+        raise ConfigError(
+            "the models of extend_pool must have the method dpf, got "
+            f"{source.config.method} and {adapted.config.method}. Other methods have no pool."
+        )
+    _check_appended(old, new)
+    for spec in adapted.tasks:
+        _check_is_new(source, spec)
+    model = assemble_model(
+        source.backbone,
+        [*source.tasks, *adapted.tasks],
+        source.config,
+        torch.Generator(),
+        [*source.task_groups, *adapted.task_groups],
+    )
+    assert isinstance(model.front_end, FrontEnd), "assembled as the source's method"
+    model.origin = source.origin
+    with torch.no_grad():
+        _start_pool(model.front_end, old)
+        for name in ("scheduler.scheduler_logits", "fusion.task_embedding"):
+            parts = tuple(part.get_parameter(name) for part in (old, new))
+            model.front_end.get_parameter(name).copy_(torch.cat(parts))
+        _join_heads(model.heads, source.heads, adapted.heads)
+    return model
+
+
+@torch.no_grad()
+def most_similar_prompt(source: DPFModel, prompt: Tensor) -> int:
+    """Return the id of the source task whose prompt is most like the given one.
+
+    As SPoT compares prompts (arXiv 2110.07904, section 3): by the cosine of their mean tokens. Here
+    those of the input layer.
+
+    Args:
+        source: A single_task model.
+        prompt: [D, P, H], from the same start as the source's.
+
+    Raises:
+        ConfigError: The source has another method.
+    """
+    if not isinstance(source.front_end, TaskPrompts):
+        raise ConfigError(
+            f"the source of most_similar_prompt must have the method single_task, got "
+            f"{source.config.method}. Train the source tasks with model.method: single_task."
+        )
+    tokens = source.front_end.prompts[:, 0].mean(dim=1)  # [T, H]
+    mine = prompt[0].mean(dim=0).to(tokens)
+    return int(nn.functional.cosine_similarity(tokens, mine, dim=-1).argmax())
+
+
+def _wanted_source(method: Method, source_prompt: int | None) -> Method | None:
+    if source_prompt is None:
+        return _SOURCE_METHODS[method]
+    if method != "single_task":
+        raise ConfigError(
+            f"source_prompt must be None for the method {method}, got {source_prompt}. Only "
+            "single_task starts from one source task's prompt."
+        )
+    return "single_task"
+
+
+def _known_id(source: DPFModel, task_id: int | None) -> int:
+    count = len(source.tasks)
+    if task_id is None or not 0 <= task_id < count:
+        raise TaskIdError(
+            f"source_prompt must be the id of a source task, in [0, {count}), got {task_id}. "
+            "Use what most_similar_prompt returns."
+        )
+    return task_id
+
+
+def _check_source(
+    source: DPFModel | None,
+    backbone: Backbone,
+    spec: HeadSpec,
+    config: ModelConfig,
+    wanted: Method | None,
+) -> None:
+    found = None if source is None else source.config.method
+    if found != wanted:
+        raise ConfigError(
+            f"the source that {config.method} adapts from must be "
+            f"{wanted or 'none, as it starts anew'}, got {found or 'none'}. Name a source that was "
+            "trained for this method, or none."
+        )
+    if source is None:
+        return
+    _check_is_new(source, spec)
+    if source.backbone.sha256 != backbone.sha256:
+        raise ConfigError(
+            f"the source's backbone must have the weights {backbone.sha256}, got "
+            f"{source.backbone.sha256}. Load the backbone that the source was trained with."
+        )
+    for name in _SAME_SETTINGS[config.method]:
+        mine, theirs = getattr(config, name), getattr(source.config, name)
+        if mine != theirs:
+            raise ConfigError(
+                f"model.{name} of an adaptation must be {theirs} as of its source, got {mine}. "
+                "Correct it, or train the source again."
+            )
+
+
+def _check_is_new(source: DPFModel, spec: HeadSpec) -> None:
+    names = [task.name for task in source.tasks]
+    if spec.name in names:
+        raise TaskIdError(
+            f"a new task must be none of the source's tasks, got {spec.name!r}."
+            " Take it out of the source, or name another task."
+        )
+
+
+def _with_source_temperature(
+    config: ModelConfig, adapt: AdaptConfig, source: DPFModel
+) -> ModelConfig:
+    """Return the settings with a temperature that stands where the source's ended."""
+    if not isinstance(source.front_end, FrontEnd) or config.temperature_mode == "fixed":
+        return config
+    if config.temperature_mode == "learned" and adapt.mode == "joint":
+        return config
+    return replace(
+        config,
+        temperature=source.front_end.scheduler.temperature,
+        temperature_mode="fixed",
+        final_temperature=None,
+    )
+
+
+def _shared_tensors(front_end: FrontEnd) -> list[nn.Parameter]:
+    """Return what all tasks of a pool share, but the temperature."""
+    return [front_end.pool.prompts, front_end.fusion.gate_weight, front_end.fusion.gate_bias]
+
+
+def _start_pool(new: FrontEnd, old: FrontEnd) -> None:
+    """Copy what all tasks share; the new rows of W start at zero."""
+    for mine, theirs in zip(_shared_tensors(new), _shared_tensors(old), strict=True):
+        mine.copy_(theirs)
+    if new.scheduler.log_temperature is not None and old.scheduler.log_temperature is not None:
+        new.scheduler.log_temperature.copy_(old.scheduler.log_temperature)
+    new.scheduler.scheduler_logits.zero_()
+
+
+def _similarities(source: DPFModel, spec: HeadSpec) -> Tensor:
+    """Return [T], weights of the source tasks that sum to 1, by the likeness of their texts."""
+    texts = [_task_text(task) for task in (*source.tasks, spec)]
+    vectors = nn.functional.normalize(embed_texts(source.backbone, texts), dim=-1)
+    return torch.softmax(vectors[:-1] @ vectors[-1] / SIMILARITY_TEMPERATURE, dim=0)
+
+
+def _task_text(task: HeadSpec) -> str:
+    return " ".join([task_words(task, "name"), *task.label_texts, task.description])
+
+
+def _check_appended(old: FrontEnd, new: FrontEnd) -> None:
+    pairs = zip(_shared_tensors(new), _shared_tensors(old), strict=True)
+    is_same = all(torch.equal(mine, theirs) for mine, theirs in pairs)
+    if not is_same or new.scheduler.temperature != old.scheduler.temperature:
+        raise ConfigError(
+            "a model that joins a pool must have the pool's own prompts, gate and temperature, got "
+            "others. Adapt it from this source in the mode append."
+        )
+
+
+def _join_heads(
+    joined: LabelTextHeads | None, old: LabelTextHeads | None, new: LabelTextHeads | None
+) -> None:
+    if joined is None or old is None or new is None:
+        return  # a language model ranks texts and has no heads
+    for name in ("label_vectors", "delta", "bias"):
+        parts = [getattr(part, name) for part in (old, new)]
+        getattr(joined, name).copy_(torch.cat(parts))
