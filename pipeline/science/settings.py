@@ -206,11 +206,13 @@ class _Reader:
         where = f"methods.{name} in {self.path}"
         value = _mapping(value, ("source", "retrieves", "model", "sweep"), where)
         model = self._model(value["model"], where)
+        if not isinstance(value["retrieves"], bool):
+            raise ConfigError(f"retrieves of {where} must be true or false.")
         if not isinstance(value["sweep"], list) or not value["sweep"]:
             raise ConfigError(f"sweep of {where} must be a list of points, got {value['sweep']!r}.")
         return MethodSettings(
             source=value["source"],
-            retrieves=value["retrieves"] is True,
+            retrieves=value["retrieves"],
             model=model,
             sweep=tuple(self._point(model.method, point, where) for point in value["sweep"]),
         )
@@ -227,7 +229,9 @@ class _Reader:
         needed = rates + (_ADAPT_KEYS if method == "dpf" else ())
         where = f"a point of the sweep of {where}"
         if missing := [key for key in needed if key not in point]:
-            raise ConfigError(f"{where} must name {', '.join(needed)}, got no {missing[0]}. Add it.")
+            raise ConfigError(
+                f"{where} must name {', '.join(needed)}, got no {missing[0]}. Add it."
+            )
         every = [name for name in TrainConfig.__dataclass_fields__ if name.endswith("_rate")]
         useless = [name for name in every if name not in rates] + list(_WITHOUT_USE)
         useless += [] if method == "dpf" else _ADAPT_KEYS
@@ -253,6 +257,13 @@ class _Reader:
             if method.source is not None:
                 what = f"the source of methods.{name} in {self.path}"
                 _check_choice(method.source, settings.sources, what)
+            is_single = method.model.method == "single_task"
+            if method.retrieves != (is_single and method.source is not None):
+                raise ConfigError(
+                    "retrieves must be true where, and only where, a single_task method has a "
+                    f"source, got {method.retrieves} (methods.{name} in {self.path}). Correct it, "
+                    "or the source."
+                )
         for target in settings.tuning.targets:
             what = f"a target of tuning in {self.path}"
             _check_choice(target, settings.gym.targets, what)

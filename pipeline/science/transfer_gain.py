@@ -151,13 +151,16 @@ def transfer_gain(
     }
     gains = list(targets.values())
     ratios = np.array([gain.ratio for gain in gains])
-    tables = [np.stack([side[name].scores for name in method]) for side in (method, baseline)]
+    ours, theirs = (
+        np.stack([side[name].scores for name in method]) for side in (method, baseline)
+    )  # [T, S]
     generator = np.random.default_rng(draw_seed)
-    low, high = np.percentile(_mean_ratios(*tables, floor, num_draws, generator), _TAILS)
+    drawn = _mean_ratios(ours, theirs, floor, num_draws, generator)
+    low, high = np.percentile(drawn, _TAILS)
     return TransferGain(
         mean_ratio=float(ratios.mean()),
         median_ratio=float(np.median(ratios)),
-        ratio_of_means=float(tables[0].mean() / max(tables[1].mean(), floor)),
+        ratio_of_means=float(ours.mean() / max(theirs.mean(), floor)),
         share_below=sum(gain.difference < 0 for gain in gains) / len(gains),
         share_hurt=sum(gain.is_hurt for gain in gains) / len(gains),
         ci95=(float(low), float(high)),
