@@ -31,6 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_run(commands)
     _add_cell(commands)
     _add_status(commands)
+    _add_transfer(commands)
 
 
 def run_check(args: argparse.Namespace) -> int:
@@ -82,6 +83,16 @@ def run_status(args: argparse.Namespace) -> int:
 
     result = status(_layout(args))
     print(json.dumps(result, indent=2) if args.json else describe(result))
+    return 0
+
+
+def run_transfer(args: argparse.Namespace) -> int:
+    """Write the table of gains."""
+    from pipeline.science.transfer import describe, write_transfer
+
+    layout = _layout(args)
+    table = write_transfer(layout)
+    print(json.dumps(table, indent=2) if args.json else f"{describe(table)}\n{layout.transfer}")
     return 0
 
 
@@ -149,6 +160,18 @@ def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         run_status,
         "say what is there",
         "Count the cells that follow from the settings as they are. Reads records alone.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_transfer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "transfer",
+        run_transfer,
+        "write the table of gains",
+        "Write data/metrics/transfer.json from the records: every score, and Prompt Transfer Gain "
+        "with its companions where all cells of a method and of the baseline are there.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

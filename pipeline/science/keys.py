@@ -67,8 +67,6 @@ def method_setup(
         environment: Where it runs.
         source_key: Of the source model that it starts from.
     """
-    train = to_mapping(point.train)
-    del train["seed"]
     source = None
     if method.source is not None:
         source = {"key": source_key, "settings": source_question(settings, method.source)}
@@ -76,7 +74,7 @@ def method_setup(
         **_shared(settings, environment),
         "model": to_mapping(method.model),
         "adapt": asdict(point.adapt),
-        "train": train,
+        "train": point.result_changing,
         "source": source,
         "retrieves": method.retrieves,
         "num_resamples": settings.gain.num_resamples,

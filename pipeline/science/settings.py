@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from dpf_core.adaptation import AdaptConfig
 from dpf_core.config import BackboneConfig, ModelConfig, TrainConfig
-from dpf_core.config_reading import from_mapping
+from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import ConfigError, GymError
 from dpf_core.gym.yaml_file import load_yaml_mapping
 from dpf_core.naming import nearest
@@ -80,6 +80,15 @@ class SweepPoint:
     """Its seed is not used: a cell has its own."""
     adapt: AdaptConfig
 
+    @property
+    def result_changing(self) -> dict[str, Any]:
+        """The settings of the training that can change a result, by name."""
+        every = to_mapping(self.train)
+        useless = {*_WITHOUT_USE, *(name for name in every if name.endswith("_rate"))}
+        return {
+            name: value for name, value in every.items() if name not in useless - {*self.values}
+        }
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MethodSettings:
@@ -106,7 +115,11 @@ class GainSettings:
     """How Prompt Transfer Gain is computed, see `transfer_gain.py`."""
 
     baseline: str
+    """Method whose scores divide."""
+    challenger: str
+    """Method that is compared with every other one too."""
     floor: float
+    """Least mean score of the baseline that divides."""
     num_resamples: int
     """Bootstrap resamples of a target's test rows, the same for every method."""
     num_draws: int
@@ -272,7 +285,9 @@ class _Reader:
                 f"tuning.seed in {self.path} must be one of {settings.gym.seeds}, got "
                 f"{settings.tuning.seed}. Correct it."
             )
-        _check_choice(settings.gain.baseline, settings.methods, f"gain.baseline in {self.path}")
+        for key in ("baseline", "challenger"):
+            name = getattr(settings.gain, key)
+            _check_choice(name, settings.methods, f"gain.{key} in {self.path}")
 
     def _check_numbers(self, settings: ScienceSettings) -> None:
         most = len(settings.methods[settings.gain.baseline].sweep)

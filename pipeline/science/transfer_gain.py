@@ -10,12 +10,13 @@ T targets, S few-shot seeds, R resamples of a target's test rows, N draws of a b
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Value = TypeVar("Value", float, Floats)
 
 CORRELATIONS = ("Matthew-Correlation", "Pearson-Correlation")
 """Metrics in [-1, 1]."""
@@ -76,8 +77,8 @@ class TransferGain:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-def comparable(score: float, metric: str) -> float:
-    """Return a score in [0, 1]: correlations as (1 + x) / 2, others as they are.
+def comparable(score: Value, metric: str) -> Value:
+    """Return scores in [0, 1]: correlations as (1 + x) / 2, others as they are.
 
     >>> comparable(-0.5, "Matthew-Correlation"), comparable(0.5, "ACC")
     (0.25, 0.5)
