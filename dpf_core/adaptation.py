@@ -1,4 +1,4 @@
-"""A model of one new task that starts from trained source tasks, and pools that grow by such a task.
+"""A model of one new task that starts from trained source tasks, and pools that grow by it.
 
 Training itself is `training/loop.py`'s, with one task. What a new model of many tasks takes over
 from files belongs to `earlier.py`.
@@ -13,24 +13,27 @@ from torch import Tensor, nn
 from dpf_core.assembly import assemble_model
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
-from dpf_core.baselines import TaskPrompts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import Method, ModelConfig
+from dpf_core.earlier import copy_backbone
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import task_words
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import DPFModel, FrontEnd
 
 SIMILARITY_TEMPERATURE = 0.1
 """Divides the cosines of task texts: of the bundled encoder they are about 0.1 for unlike tasks and
 0.6 for like ones, so that unlike tasks get less than a hundredth of the weight of like ones."""
 
-_SOURCE_METHODS: dict[Method, Method | None] = {
-    "dpf": "dpf",
-    "shared_prompt": "shared_prompt",
-    "single_task": None,
-    "heads_only": None,
+_SOURCE_METHODS: dict[Method, tuple[Method | None, ...]] = {
+    "dpf": ("dpf",),
+    "shared_prompt": ("shared_prompt",),
+    "single_task": (None,),
+    "mpt": ("mpt",),
+    "heads_only": (None,),
+    "full_finetune": ("full_finetune", None),
 }
-"""Method of the source that a method starts from; None where it starts anew."""
+"""Methods of the source that a method starts from; None where it starts anew."""
 
 _SHAPES = ("prompt_length", "prompted_depth")
 _SAME_SETTINGS: dict[Method, tuple[str, ...]] = {
@@ -40,6 +43,8 @@ _SAME_SETTINGS: dict[Method, tuple[str, ...]] = {
     ),
     "shared_prompt": _SHAPES,
     "single_task": _SHAPES,
+    "mpt": _SHAPES,
+    "full_finetune": (),
 }  # fmt: skip
 """Settings that must be those of the source."""
 
@@ -69,13 +74,15 @@ def adapt_model(
     """Return a model of one new task at the start of its training.
 
     dpf starts with pool and gate of its source, shared_prompt with its prompt; single_task starts
-    anew or with a source task's prompt; heads_only starts anew. The head starts anew always. In
-    the mode `append` the temperature stands where the source's ended; in `joint` a learned one
-    goes on from there, and an annealed one has ended.
+    anew or with a source task's prompt; mpt starts with its source's shared prompt and with the
+    means of the source tasks' factors; heads_only starts anew; full_finetune trains a copy of its
+    source's backbone, or of the pretrained one. The head starts anew always. In the mode `append`
+    the temperature stands where the source's ended; in `joint` a learned one goes on from there,
+    and an annealed one has ended.
 
     Args:
         source: The trained source tasks; None for a method that starts anew.
-        backbone: The one that the source was trained with.
+        backbone: The one that the source was trained with, frozen.
         spec: The new task.
         config: Its method decides what starts from the source.
         adapt: What is learned.
@@ -93,17 +100,10 @@ def adapt_model(
         return assemble_model(backbone, [spec], config, generator)
     settings = _with_source_temperature(config, adapt, source)
     model = assemble_model(backbone, [spec], settings, generator)
-    new, old = model.front_end, source.front_end
     with torch.no_grad():
-        if isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
-            _start_pool(new, old)
-            if adapt.row_init == "similar":
-                weights = _similarities(source, spec)
-                new.scheduler.scheduler_logits[0] = weights @ old.scheduler.scheduler_logits
-        elif isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
-            new.prompt.copy_(old.prompt)
-        elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
-            new.prompts[0] = old.prompts[_known_id(source, source_prompt)]
+        copy_backbone(model, source)
+        _start_prompts(model, source, adapt, source_prompt)
+    new = model.front_end
     if isinstance(new, FrontEnd) and adapt.mode == "append":
         for tensor in _shared_tensors(new):
             tensor.requires_grad = False
@@ -155,7 +155,7 @@ def extend_pool(source: DPFModel, adapted: DPFModel) -> DPFModel:
 def most_similar_prompt(source: DPFModel, prompt: Tensor) -> int:
     """Return the id of the source task whose prompt is most like the given one.
 
-    As SPoT compares prompts (arXiv 2110.07904, section 3): by the cosine of their mean tokens. Here
+    As SPoT compares prompts (arXiv 2110.07904): by the cosine of their mean tokens. Here
     those of the input layer.
 
     Args:
@@ -175,7 +175,26 @@ def most_similar_prompt(source: DPFModel, prompt: Tensor) -> int:
     return int(nn.functional.cosine_similarity(tokens, mine, dim=-1).argmax())
 
 
-def _wanted_source(method: Method, source_prompt: int | None) -> Method | None:
+def _start_prompts(
+    model: DPFModel, source: DPFModel, adapt: AdaptConfig, source_prompt: int | None
+) -> None:
+    new, old = model.front_end, source.front_end
+    if isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
+        _start_pool(new, old)
+        if adapt.row_init == "similar":
+            weights = _similarities(source, model.tasks[0])
+            new.scheduler.scheduler_logits[0] = weights @ old.scheduler.scheduler_logits
+    elif isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
+        new.prompt.copy_(old.prompt)
+    elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
+        new.prompts[0] = old.prompts[_known_id(source, source_prompt)]
+    elif isinstance(new, MultitaskPrompts) and isinstance(old, MultitaskPrompts):
+        new.prompt.copy_(old.prompt)
+        new.position_factors[0] = old.position_factors.mean(dim=0)
+        new.hidden_factors[0] = old.hidden_factors.mean(dim=0)
+
+
+def _wanted_source(method: Method, source_prompt: int | None) -> tuple[Method | None, ...]:
     if source_prompt is None:
         return _SOURCE_METHODS[method]
     if method != "single_task":
@@ -183,7 +202,7 @@ def _wanted_source(method: Method, source_prompt: int | None) -> Method | None:
             f"source_prompt must be None for the method {method}, got {source_prompt}. Only "
             "single_task starts from one source task's prompt."
         )
-    return "single_task"
+    return ("single_task",)
 
 
 def _known_id(source: DPFModel, task_id: int | None) -> int:
@@ -201,14 +220,14 @@ def _check_source(
     backbone: Backbone,
     spec: HeadSpec,
     config: ModelConfig,
-    wanted: Method | None,
+    wanted: tuple[Method | None, ...],
 ) -> None:
     found = None if source is None else source.config.method
-    if found != wanted:
+    if found not in wanted:
+        names = " or ".join(method or "none" for method in wanted)
         raise ConfigError(
-            f"the source that {config.method} adapts from must be "
-            f"{wanted or 'none, as it starts anew'}, got {found or 'none'}. Name a source that was "
-            "trained for this method, or none."
+            f"the method of the source that {config.method} starts from must be {names}, got "
+            f"{found or 'none'}. Name a source that was trained for this method."
         )
     if source is None:
         return

@@ -10,13 +10,13 @@ import torch
 
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
-from dpf_core.baselines import TaskPrompts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import start_prompts, start_task_embeddings
-from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
@@ -31,7 +31,7 @@ def assemble_model(
     """Return a model on the backbone's device, without regard to `init_from`.
 
     Args:
-        backbone: Frozen.
+        backbone: Frozen; full_finetune trains a copy.
         tasks: In task-id order.
         config: Method, sizes and starting values.
         generator: Of what starts at random.
@@ -48,11 +48,13 @@ def assemble_model(
         heads = _start_heads(backbone, tasks, config.head_scale, task_groups or [len(tasks)])
     elif config.method == "heads_only":
         raise ConfigError(
-            "model.method must be dpf or shared_prompt for a decoder or encoder-decoder, got "
+            "model.method must be any but heads_only for a decoder or encoder-decoder, got "
             "heads_only: it ranks answers by their likelihood and has no head, so nothing would be "
             "trained. Correct model.method in params.yaml."
         )
     front_end = _start_front_end(backbone, tasks, config, generator)
+    if config.method == "full_finetune":
+        backbone = backbone.unfrozen_copy()
     for part in (front_end, heads):  # the backbone is in its place, and may not be moved
         if part is not None:
             part.to(backbone.device)
@@ -95,10 +97,12 @@ def _start_front_end(
     config: ModelConfig,
     generator: torch.Generator,
 ) -> AnyFrontEnd | None:
-    if config.method == "heads_only":
+    if config.method in ("heads_only", "full_finetune"):
         return None
-    if config.method == "single_task":
+    if config.method in ("single_task", "mpt"):
         prompt = start_prompts(backbone, tasks, config, generator)[0]
+        if config.method == "mpt":
+            return MultitaskPrompts(prompt, num_tasks=len(tasks))
         return TaskPrompts(prompt.expand(len(tasks), -1, -1, -1))
     task_embedding = start_task_embeddings(backbone, tasks, config, generator)
     prompts = start_prompts(backbone, tasks, config, generator)

@@ -11,7 +11,7 @@ from dpf_core.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
 Attention = Literal["packed", "eager", "sdpa"]
-Method = Literal["dpf", "shared_prompt", "single_task", "heads_only"]
+Method = Literal["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
 LossBalancing = Literal["gradnorm", "equal"]
 Quantization = Literal["int8", "int4"]
 TemperatureMode = Literal["fixed", "learned", "annealed"]
@@ -57,7 +57,8 @@ class ModelConfig:
 
     method: Method = "dpf"
     """`dpf`, or a baseline: one `shared_prompt` for all tasks, one prompt for each (`single_task`),
-    or `heads_only` without a prompt."""
+    a shared one times a factor for each (`mpt`), `heads_only` without a prompt, or every weight of
+    the backbone (`full_finetune`)."""
     prompt_length: int = 8
     """P, soft prompt vectors before the input."""
     prompted_depth: int = 1
@@ -118,6 +119,8 @@ class TrainConfig:
     """Of W_g and b_g; one gate value sums H weights, so a prompt's rate would saturate it."""
     head_learning_rate: float = 0.003
     """Of the label offsets and biases."""
+    backbone_learning_rate: float = 5e-5
+    """Of the backbone's weights; `full_finetune` alone trains them."""
     weight_decay: float = 0.0
     """AdamW's, on every trainable tensor."""
     warmup_fraction: float = 0.05
@@ -150,7 +153,7 @@ class TrainConfig:
             _at_least(self, name, 1)
         for name in (
             "sampling_temperature", "prompt_learning_rate", "gate_learning_rate",
-            "head_learning_rate", "gradient_clip",
+            "head_learning_rate", "backbone_learning_rate", "gradient_clip",
             "task_weight_learning_rate",
         ):  # fmt: skip
             _above_zero(self, name)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from dpf_core.adapters import CONFIG_FILE, WEIGHTS_FILE, find_adapters, read_adapter
-from dpf_core.baselines import TaskPrompts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import sha256_file
 from dpf_core.heads import LabelTextHeads
-from dpf_core.model import DPFModel, FrontEnd, SharedPrompt
+from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import load_pool
 
 _POOL_FILES = ("config.json", "pool.safetensors")
@@ -111,7 +111,7 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
     earlier = load_pool(folder, model.backbone)
     _check_settings(model, earlier, folder)
     pairs = _shared_tasks(model, earlier, folder)
-    if not model.has_shared_prompts and not pairs:
+    if not model.has_shared_prompts and model.backbone.is_frozen and not pairs:
         raise ConfigError(
             "a pool without shared prompts must share a task with model.init_from, got none of "
             f"{', '.join(task.name for task in earlier.tasks)} ({folder}). Set model.init_from to "
@@ -119,6 +119,7 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
         )
     with torch.no_grad():
         _copy_front_end(model, earlier, pairs)
+        copy_backbone(model, earlier)
         if model.heads is not None and earlier.heads is not None:
             for task_id, earlier_id in pairs.items():
                 _copy_head(model.heads, task_id, earlier.heads, earlier_id)
@@ -160,6 +161,11 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
     new, old = model.front_end, earlier.front_end
     if isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
         new.prompt.copy_(old.prompt)
+    elif isinstance(new, MultitaskPrompts) and isinstance(old, MultitaskPrompts):
+        new.prompt.copy_(old.prompt)
+        for i, j in pairs.items():
+            new.position_factors[i] = old.position_factors[j]
+            new.hidden_factors[i] = old.hidden_factors[j]
     elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
         for i, j in pairs.items():
             new.prompts[i] = old.prompts[j]
@@ -171,6 +177,13 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
         for i, j in pairs.items():
             new.scheduler.scheduler_logits[i] = old.scheduler.scheduler_logits[j] * scale
             new.fusion.task_embedding[i] = old.fusion.task_embedding[j]
+
+
+def copy_backbone(new: DPFModel, old: DPFModel) -> None:
+    """Copy the backbone's weights where they are trained."""
+    for name, tensor in new.trainable_parameters().items():
+        if name.startswith("backbone."):
+            tensor.copy_(old.get_parameter(name))
 
 
 def _copy_head(new: LabelTextHeads, task_id: int, old: LabelTextHeads, earlier_id: int) -> None:

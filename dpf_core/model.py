@@ -4,7 +4,7 @@ This module only composes the parts; each equation lives in the file that its pa
 start is in `build.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from dpf_core.backbone.frozen import Backbone, mean_over_tokens
 from dpf_core.backbone.generation import Generation
 from dpf_core.backbone.language_model import LanguageModel
 from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
-from dpf_core.baselines import TaskPrompts
+from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.fusion import Fusion
@@ -69,33 +69,7 @@ class FrontEnd(nn.Module):
         return mixing * gated
 
 
-class SharedPrompt(nn.Module):
-    """Baseline: one soft prompt for every task.
-
-    Args:
-        prompt: [D, P, H] start values.
-
-    >>> SharedPrompt(torch.zeros(1, 2, 8))(torch.tensor([5, 0])).shape
-    torch.Size([2, 1, 2, 8])
-    """
-
-    def __init__(self, prompt: Tensor) -> None:
-        super().__init__()
-        self.prompt = nn.Parameter(prompt.detach().clone().float())
-
-    def forward(self, task_ids: Tensor) -> Tensor:
-        """Return [B, D, P, H], the same prompt for each task id of [B]."""
-        return self.prompt.unsqueeze(0).expand(len(task_ids), -1, -1, -1)
-
-    @torch.no_grad()
-    def pool_gradient_norms(self, task_ids: Tensor, prompt_gradients: Tensor) -> Tensor:
-        """Return [B], the norms of d L_t / d prompt; the shared prompt is the whole pool."""
-        del task_ids
-        norms: Tensor = prompt_gradients.flatten(1).norm(dim=1)
-        return norms
-
-
-AnyFrontEnd = FrontEnd | SharedPrompt | TaskPrompts
+AnyFrontEnd = FrontEnd | SharedPrompt | TaskPrompts | MultitaskPrompts
 """What makes the prompts: the method's own front end, or that of a baseline."""
 
 
@@ -143,12 +117,15 @@ class DPFModel(nn.Module):
     """Dynamic Prompt Fusion over a frozen backbone.
 
     Args:
-        backbone: Frozen; none of its tensors is ever trained.
+        backbone: Frozen; for the method full_finetune alone an unfrozen copy.
         front_end: Makes the prompts; None is the baseline without prompts.
         heads: Score the labels over an encoder; None where a language model ranks their texts.
         tasks: In task-id order.
         config: The settings that the parts were made with.
         task_groups: Numbers of tasks that joined together, in order; None where all did at once.
+
+    Raises:
+        ConfigError: The method trains the backbone and it is frozen, or the other way round.
     """
 
     def __init__(
@@ -161,6 +138,12 @@ class DPFModel(nn.Module):
         task_groups: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if backbone.is_frozen == (config.method == "full_finetune"):
+            found = "a frozen one" if backbone.is_frozen else "an unfrozen copy"
+            raise ConfigError(
+                f"the backbone of the method {config.method} must be the other kind, got {found}. "
+                "Name another method, or use Backbone.pretrained or Backbone.unfrozen_copy()."
+            )
         self.backbone = backbone
         self.front_end = front_end
         self.heads = heads
@@ -169,6 +152,8 @@ class DPFModel(nn.Module):
         self.task_groups = (len(self.tasks),) if task_groups is None else tuple(task_groups)
         self.origin: dict[str, Any] | None = None
         """What its parts started from, as JSON values; None where nothing came before it."""
+        self.extra_losses: Callable[[Tensor, Batch], Tensor] | None = None
+        """Of logits [B, C] and their batch: what training adds to the examples' losses [B]."""
 
     @property
     def prompt_length(self) -> int:
@@ -178,7 +163,7 @@ class DPFModel(nn.Module):
     @property
     def has_shared_prompts(self) -> bool:
         """Whether tasks train prompts together, whose gradients GradNorm compares."""
-        return isinstance(self.front_end, FrontEnd | SharedPrompt)
+        return isinstance(self.front_end, FrontEnd | SharedPrompt | MultitaskPrompts)
 
     def task_id(self, name: str) -> int:
         """Return the id of a task.
@@ -198,7 +183,8 @@ class DPFModel(nn.Module):
 
         Those that an adaptation keeps as they are stand among them and require no gradient.
         """
-        parts = {"heads": self.heads, "front_end": self.front_end}
+        backbone = None if self.backbone.is_frozen else self.backbone
+        parts = {"backbone": backbone, "heads": self.heads, "front_end": self.front_end}
         return {
             f"{part}.{name}": tensor
             for part, module in sorted(parts.items())

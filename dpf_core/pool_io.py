@@ -1,6 +1,7 @@
 """A trained pool on disk: `pool.safetensors` with the trained tensors, `config.json` with the rest.
 
-The backbone is not stored, only named and hashed: a pool without its own backbone is refused.
+A frozen backbone is not stored, only named and hashed: a pool without its own backbone is refused.
+One that was trained is stored beside, in `backbone.safetensors`, under the model library's names.
 """
 
 from collections.abc import Mapping
@@ -32,10 +33,16 @@ TENSOR_NAMES = {
     "front_end.fusion.gate_bias": "gate.bias",
     "front_end.prompt": "shared_prompt",
     "front_end.prompts": "task_prompts",
+    "front_end.position_factors": "position_factors",
+    "front_end.hidden_factors": "hidden_factors",
     "heads.delta": "head.delta",
     "heads.bias": "head.bias",
 }
 """Parameter to its name in pool.safetensors; which of them a pool has depends on its settings."""
+
+
+POOL_FILE, BACKBONE_FILE = "pool.safetensors", "backbone.safetensors"
+_BACKBONE_PREFIX = "backbone.model."
 
 
 def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> None:
@@ -50,11 +57,11 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
         OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        TENSOR_NAMES[name]: tensor.detach().contiguous()
-        for name, tensor in model.trainable_parameters().items()
-    }
-    write_bytes_atomic(folder / "pool.safetensors", save(tensors))
+    hashes = {}
+    for file, named in _stored(model).items():
+        tensors = {name: tensor.detach().contiguous() for name, tensor in named.items()}
+        write_bytes_atomic(folder / file, save(tensors))
+        hashes[file] = sha256_file(folder / file)
     backbone = model.backbone
     history: dict[str, Any] = {} if model.origin is None else {"init_from": model.origin}
     if len(model.task_groups) > 1:
@@ -71,7 +78,7 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
             },
             "model": to_mapping(model.config),
             "tasks": [task_record(task_id, spec) for task_id, spec in enumerate(model.tasks)],
-            "sha256": {"pool.safetensors": sha256_file(folder / "pool.safetensors")},
+            "sha256": hashes,
             **history,
             **extra,
         },
@@ -140,7 +147,6 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
             f"({backbone.directory}). Use the backbone that the pool in {folder} was trained with: "
             f"{config['backbone']['name']}."
         )
-    tensors = _read_tensors(folder / "pool.safetensors", config["sha256"]["pool.safetensors"])
     try:
         settings = from_mapping(ModelConfig, config["model"], f"model in {folder / 'config.json'}")
     except ConfigError as error:
@@ -148,15 +154,32 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
     tasks, groups = _tasks(config), _task_groups(config, folder)
     model = assemble_model(backbone, tasks, settings, torch.Generator(), groups)
     model.origin = config.get("init_from")
-    named = {TENSOR_NAMES[name]: tensor for name, tensor in model.trainable_parameters().items()}
+    for file, named in _stored(model).items():
+        _fill_all(named, folder / file, config["sha256"].get(file))
+    return model
+
+
+def _stored(model: DPFModel) -> dict[str, dict[str, torch.nn.Parameter]]:
+    """Return each file of the pool with the tensors that it holds, by their names there."""
+    files: dict[str, dict[str, torch.nn.Parameter]] = {POOL_FILE: {}}
+    for name, tensor in model.trainable_parameters().items():
+        if name.startswith(_BACKBONE_PREFIX):
+            inside = files.setdefault(BACKBONE_FILE, {})
+            inside[name.removeprefix(_BACKBONE_PREFIX)] = tensor
+        else:
+            files[POOL_FILE][TENSOR_NAMES[name]] = tensor
+    return files
+
+
+def _fill_all(named: Mapping[str, torch.nn.Parameter], path: Path, expected: str | None) -> None:
+    tensors = _read_tensors(path, expected)
     if unknown := sorted(tensors.keys() - named.keys()):
         raise CheckpointError(
             f"the pool's tensors must be {', '.join(named)}, got an unknown {unknown[0]!r} "
-            f"({folder / 'pool.safetensors'}). Train the pool again with this version."
+            f"({path}). Train the pool again with this version."
         )
     for name, parameter in named.items():
-        _fill(parameter, tensors, name, folder)
-    return model
+        _fill(parameter, tensors, name, path)
 
 
 def _check_parts(config: Mapping[str, Any], path: Path) -> None:
@@ -198,7 +221,7 @@ def _task_groups(config: Mapping[str, Any], folder: Path) -> list[int] | None:
     return groups
 
 
-def _read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
+def _read_tensors(path: Path, expected: str | None) -> dict[str, Tensor]:
     try:
         found = sha256_file(path)
         tensors: dict[str, Tensor] = load_file(path)
@@ -216,13 +239,13 @@ def _read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
 
 
 def _fill(
-    parameter: torch.nn.Parameter, tensors: Mapping[str, Tensor], name: str, folder: Path
+    parameter: torch.nn.Parameter, tensors: Mapping[str, Tensor], name: str, path: Path
 ) -> None:
     if name not in tensors or tensors[name].shape != parameter.shape:
         found = tuple(tensors[name].shape) if name in tensors else "none"
         raise CheckpointError(
             f"the pool's tensor {name!r} must be {tuple(parameter.shape)}, got {found} "
-            f"({folder / 'pool.safetensors'}). Train the pool again with this version."
+            f"({path}). Train the pool again with this version."
         )
     with torch.no_grad():
         parameter.copy_(tensors[name])

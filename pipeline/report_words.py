@@ -71,6 +71,14 @@ METHODS = {
         "by one soft prompt for each task",
         "each task's prompt and head learn by themselves",
     ),
+    "mpt": (
+        "by one shared soft prompt times a factor of rank one for each task",
+        "the shared prompt, the factors and the heads learn together",
+    ),
+    "full_finetune": (
+        "by nothing: its own weights are trained",
+        "every weight of the backbone and the heads learn together",
+    ),
     "heads_only": ("by their heads alone, without a prompt", "only the heads learn"),
 }
 """Method -> what steers the backbone, and what learns."""

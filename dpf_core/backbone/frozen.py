@@ -1,9 +1,11 @@
 """What every frozen backbone is, whatever its family, and how deeper prompts enter its layers.
 
-Nothing here is trained. Prompts go in through `inputs_embeds` alone, so no prompt logic of the
-model library is involved. What a family adds lies in the module that has its name.
+Nothing here is trained, but for the copy that full fine-tuning asks for. Prompts go in through
+`inputs_embeds` alone, so no prompt logic of the model library is involved. What a family adds lies
+in the module that has its name.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +48,38 @@ class Backbone(nn.Module, ABC):
         self.family = FAMILIES[self.model_type]
         self.word_embeddings: nn.Embedding = model.get_input_embeddings()
         self._layers = _find_layers(self._prompted_stack())
+        self._copied_from: tuple[Backbone, ...] = ()  # a tuple hides it from torch
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether no weight is trained."""
+        return not self._copied_from
+
+    @property
+    def pretrained(self) -> "Backbone":
+        """The frozen one with the weights of its files: itself, or what an unfrozen copy is of."""
+        return self if self.is_frozen else self._copied_from[0]
+
+    def unfrozen_copy(self) -> "Backbone":
+        """Return a copy of the pretrained weights that is trained as a whole, without dropout.
+
+        The meaning of label texts stays that of the pretrained weights (`embed_texts`).
+
+        Raises:
+            ConfigError: The weights are not in fp32, where small steps would be rounded away.
+        """
+        config = self.config
+        if config.precision != "fp32" or config.quantization is not None:
+            raise ConfigError(
+                "backbone.precision must be fp32 and backbone.quantization null to train the "
+                f"backbone's weights, got {config.precision} and {config.quantization} (backbone "
+                "in params.yaml). Correct them, or choose a method that trains prompts."
+            )
+        source = self.pretrained
+        made = type(self)(copy.deepcopy(source.model), self.tokenizer, self.directory, config)
+        made.model.requires_grad_(requires_grad=True)
+        made._copied_from = (source,)
+        return made
 
     @property
     def hidden_size(self) -> int:
@@ -81,7 +115,7 @@ class Backbone(nn.Module, ABC):
         return self.word_embeddings.weight.device
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Stay in evaluation mode: a frozen backbone has no dropout."""
+        """Stay in evaluation mode: there is no dropout."""
         del mode
         return super().train(mode=False)
 
@@ -97,8 +131,8 @@ class Backbone(nn.Module, ABC):
         self.config = config
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """Return word embeddings [B, S, H] of token ids [B, S], outside autograd."""
-        with torch.no_grad():
+        """Return word embeddings [B, S, H] of token ids [B, S]; frozen ones outside autograd."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
             embedded: Tensor = self.word_embeddings(input_ids)
         return embedded
 

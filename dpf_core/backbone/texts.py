@@ -10,7 +10,7 @@ from dpf_core.backbone.frozen import Backbone
 
 @torch.no_grad()
 def embed_texts(backbone: Backbone, texts: Sequence[str]) -> Tensor:
-    """Return [N, H], what `Backbone.embed_meaning` says of each text."""
+    """Return [N, H], what `Backbone.embed_meaning` says of each text, by the pretrained weights."""
     if not texts:
         return torch.zeros(0, backbone.hidden_size, device=backbone.device)
     rows = []
@@ -23,7 +23,7 @@ def embed_texts(backbone: Backbone, texts: Sequence[str]) -> Tensor:
         for i, row in enumerate(encoded):
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
-        rows.append(backbone.embed_meaning(ids, mask))
+        rows.append(backbone.pretrained.embed_meaning(ids, mask))
     return torch.cat(rows)
 
 

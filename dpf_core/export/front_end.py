@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dpf_core.backbone.prompt_placement import place_prompt
-from dpf_core.model import AnyFrontEnd, SharedPrompt
+from dpf_core.baselines import SharedPrompt
+from dpf_core.model import AnyFrontEnd
 
 
 class FusedPrompt(nn.Module):

@@ -152,7 +152,7 @@ def _graphs(model: DPFModel, opset: int) -> dict[str, onnx.ModelProto]:
 def _exportable_front_end(model: DPFModel) -> AnyFrontEnd:
     if model.front_end is None:
         raise ConfigError(
-            "the method of an exported model must be dpf, shared_prompt or single_task, got "
+            "the method of an exported model must be one with prompts by task, got "
             f"{model.config.method!r} (model.method in params.yaml): without prompts there is no "
             "front end. Train a pool with prompts, or run the backbone itself."
         )

@@ -54,7 +54,7 @@ def _fused_prompts(model: DPFModel) -> Tensor:
     """Return f at the input layer, [T, P, H] float32 on the CPU (equation 4)."""
     if model.front_end is None:
         raise ConfigError(
-            "the method of an exported model must be dpf, shared_prompt or single_task, got "
+            "the method of an exported model must be one with prompts by task, got "
             f"{model.config.method!r} (model.method in params.yaml): without prompts there is no "
             "adapter. Train a pool with prompts, or run the backbone itself."
         )

@@ -80,7 +80,7 @@ def train(
     number of processes counts among the arguments: another one gives other sums in fp32.
 
     Args:
-        model: Starts as it is; its backbone never changes.
+        model: Starts as it is; its backbone never changes unless it is unfrozen.
         train_sets: Training rows of each task, in task-id order.
         dev_sets: Held-out rows of each task, in task-id order.
         config: Steps, rates and balancing.

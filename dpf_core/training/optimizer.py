@@ -46,6 +46,7 @@ def annealed_temperature(step: int, max_steps: int, config: ModelConfig) -> floa
 def _rates(config: TrainConfig) -> dict[str, float]:
     """Return the learning rate of each prefix of parameter names; the longest prefix counts."""
     return {
+        "backbone.": config.backbone_learning_rate,
         "heads.": config.head_learning_rate,
         "front_end.": config.prompt_learning_rate,
         "front_end.fusion.gate_": config.gate_learning_rate,

@@ -30,6 +30,8 @@ def accumulate_gradients(
 ) -> StepResult:
     """Add d(sum_t lambda_t L_t) to the gradients of every trainable tensor (equation 6).
 
+    A model's `extra_losses` join L_t in the gradients, and not in what is returned.
+
     The fused prompts are cut out of the graph as a leaf. Micro-batches add to the leaf's gradient;
     the front end is then differentiated once, and the leaf's gradient holds every task's own.
     Several processes run a share of the examples each and sum the leaf's gradient before that.
@@ -65,11 +67,14 @@ def accumulate_gradients(
         logits = model.score(prompts, batch)
         shares = model.losses(logits, labels, batch) / counts[where]
         losses.index_add_(0, where, shares.detach())
+        if model.extra_losses is not None:
+            shares = shares + model.extra_losses(logits, batch) / counts[where]
         loss = (shares * task_weights[batch.task_ids]).sum()
         if loss.requires_grad:  # options scored without a prompt depend on nothing that is trained
             loss.backward()
-    heads = [] if model.heads is None else list(model.heads.parameters())
-    _sum_gradients(heads if leaf is None else [leaf, *heads], losses, processes)
+    named = model.trainable_parameters().items()
+    direct = [tensor for name, tensor in named if not name.startswith("front_end.")]
+    _sum_gradients(direct if leaf is None else [leaf, *direct], losses, processes)
     norms = torch.zeros(len(present), device=device)
     if model.front_end is not None and fused is not None and leaf is not None:
         prompt_gradients = _gradient(leaf)

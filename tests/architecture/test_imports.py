@@ -16,7 +16,7 @@ LAYERS = {
         "loss_balancing", "gym"],
     "composition": [
         "model", "initialisation", "assembly", "pool_io", "adapters", "earlier", "build",
-        "adaptation", "examples",
+        "adaptation", "distillation", "examples",
     ],
     "evaluation": ["evaluation"],
     "use": ["training", "export"],

@@ -22,6 +22,7 @@ COUNT = 2
 RUNS = {
     "encoder, equal weights": ("bert", {"prompted_depth": 2}, "equal"),
     "encoder, gradnorm": ("bert", {}, "gradnorm"),
+    "full fine-tuning": ("bert", {"method": "full_finetune"}, "equal"),
     "heads only": ("bert", {"method": "heads_only"}, "equal"),
     "decoder, equal weights": ("gpt2", {}, "equal"),
     "decoder, gradnorm": ("gpt2", {}, "gradnorm"),

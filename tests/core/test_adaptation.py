@@ -120,6 +120,18 @@ def test_a_shared_prompt_starts_from_that_of_its_source_and_is_trained(world):
     assert changed(before, model) == {"front_end.prompt"} | HEADS
 
 
+def test_mpt_starts_from_the_shared_prompt_and_the_means_of_the_factors(world):
+    source = source_of(world, method="mpt")
+    model = adapt(world, source)
+    old, new = source.front_end, model.front_end
+    assert torch.equal(new.prompt, old.prompt)
+    torch.testing.assert_close(new.position_factors, old.position_factors.mean(0, keepdim=True))
+    torch.testing.assert_close(new.hidden_factors, old.hidden_factors.mean(0, keepdim=True))
+    before = copy_tensors(model)
+    fit(world, model)
+    assert changed(before, model) == set(model.trainable_parameters())
+
+
 @pytest.mark.parametrize("method", ["single_task", "heads_only"])
 def test_a_method_without_a_source_starts_like_a_model_of_the_task_alone(world, method):
     config = tiny.config(ModelConfig, method=method)
@@ -219,7 +231,7 @@ def test_a_killed_adaptation_resumes_to_the_same_bits(world, tmp_path):
     assert changed(copy_tensors(whole), resumed) == set()
 
 
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt"])
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "mpt"])
 def test_an_adapted_model_that_is_saved_and_loaded_gives_the_same_bits(world, tmp_path, method):
     model = adapt(world, source_of(world, method=method))
     fit(world, model)
@@ -270,11 +282,12 @@ def test_a_task_that_the_source_has_is_refused(world):
 @pytest.mark.parametrize(
     ("method", "source_method", "message"),
     [
-        ("dpf", None, "dpf adapts from must be dpf, got none"),
-        ("dpf", "shared_prompt", "dpf adapts from must be dpf, got shared_prompt"),
+        ("dpf", None, "dpf starts from must be dpf, got none"),
+        ("dpf", "shared_prompt", "dpf starts from must be dpf, got shared_prompt"),
         ("shared_prompt", None, "must be shared_prompt, got none"),
-        ("heads_only", "dpf", "must be none, as it starts anew, got dpf"),
-        ("single_task", "single_task", "must be none, as it starts anew, got single_task"),
+        ("heads_only", "dpf", "must be none, got dpf"),
+        ("single_task", "single_task", "must be none, got single_task"),
+        ("full_finetune", "dpf", "must be full_finetune or none, got dpf"),
     ],
 )
 def test_a_source_that_the_method_cannot_use_or_lacks_is_refused(
@@ -291,7 +304,7 @@ def test_a_source_prompt_is_refused_where_it_has_no_effect_or_no_such_task(world
     source = source_of(world, method="single_task")
     with pytest.raises(TaskIdError, match=r"in \[0, 2\), got -1"):
         adapt(world, source, source_prompt=-1)
-    with pytest.raises(ConfigError, match="single_task adapts from must be single_task, got none"):
+    with pytest.raises(ConfigError, match="single_task starts from must be single_task, got none"):
         adapt(world, None, source.config, source_prompt=0)
 
 

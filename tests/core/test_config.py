@@ -27,6 +27,7 @@ LIMITS = {
     (TrainConfig, "checkpoint_every_steps"): 0, (TrainConfig, "log_every_steps"): 0,
     (TrainConfig, "sampling_temperature"): 0.0, (TrainConfig, "prompt_learning_rate"): 0.0,
     (TrainConfig, "head_learning_rate"): -1e-3, (TrainConfig, "gradient_clip"): 0.0,
+    (TrainConfig, "backbone_learning_rate"): 0.0,
     (TrainConfig, "task_weight_learning_rate"): 0.0, (TrainConfig, "weight_decay"): -0.1,
     (TrainConfig, "restoring_force"): -0.5, (TrainConfig, "warmup_fraction"): 1.0,
     (TrainConfig, "seed"): -1,

@@ -83,7 +83,9 @@ def test_a_model_without_prompts_cannot_start_from_adapters(world, tmp_path):
         start(world, tmp_path, method="heads_only")
 
 
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
+@pytest.mark.parametrize(
+    "method", ["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
+)
 def test_a_pool_of_the_same_tasks_goes_on_where_the_earlier_one_ended(
     world, train, tmp_path, method
 ):

@@ -198,7 +198,7 @@ def test_an_output_folder_that_is_a_file_is_refused(world, tmp_path):
 
 
 def test_a_model_without_prompts_has_no_front_end_to_export(world, tmp_path):
-    with pytest.raises(ConfigError, match="shared_prompt or single_task, got 'heads_only'"):
+    with pytest.raises(ConfigError, match="must be one with prompts by task, got 'heads_only'"):
         export_onnx(world.model(method="heads_only"), tmp_path, opset=20, extra={})
 
 

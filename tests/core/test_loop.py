@@ -14,6 +14,8 @@ RUNS = {
     "stopped early": ({}, {"patience": 1} | dict.fromkeys(RATES, 1e-9)),
     "equal weights": ({"method": "shared_prompt"}, {"loss_balancing": "equal"}),
     "heads only": ({"method": "heads_only"}, {"loss_balancing": "equal"}),
+    "full fine-tuning": ({"method": "full_finetune"}, {"loss_balancing": "equal"}),
+    "factors": ({"method": "mpt"}, {"loss_balancing": "gradnorm"}),
     "a prompt a task": ({"method": "single_task"}, {"loss_balancing": "equal"}),
 }
 """What differs from the tiny settings: 11 steps, a checkpoint every 4, a dev score and a row of the
@@ -82,6 +84,8 @@ def test_a_killed_and_resumed_run_gives_the_bits_of_an_uninterrupted_one(
         ("equal weights", 6),
         ("heads only", 9),
         ("a prompt a task", 6),
+        ("full fine-tuning", 6),
+        ("factors", 6),
     ],
 )
 def test_resuming_is_exact_for_every_kind_of_run(world, uninterrupted, tmp_path, kind, killed_at):

@@ -22,10 +22,12 @@ FRONT_END = {
     "front_end.fusion.task_embedding", "front_end.pool.prompts",
     "front_end.scheduler.scheduler_logits",
 }  # fmt: skip
+FACTORS = ("front_end.position_factors", "front_end.hidden_factors")
 TRAINABLE = {
     "dpf": FRONT_END | HEADS,
     "shared_prompt": {"front_end.prompt"} | HEADS,
     "single_task": {"front_end.prompts"} | HEADS,
+    "mpt": {"front_end.prompt", *FACTORS} | HEADS,
     "heads_only": HEADS,
 }
 KINDS = {"classification": (0, 2), "multiple choice": (1,)}

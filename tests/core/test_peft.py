@@ -182,9 +182,7 @@ def test_prompts_in_deeper_layers_are_refused_with_the_reason(world, tmp_path):
 
 
 def test_a_pool_without_prompts_is_refused(world, tmp_path):
-    with pytest.raises(
-        ConfigError, match="must be dpf, shared_prompt or single_task, got 'heads_only'"
-    ):
+    with pytest.raises(ConfigError, match="must be one with prompts by task, got 'heads_only'"):
         export_adapters(world.model(method="heads_only"), tmp_path)
 
 

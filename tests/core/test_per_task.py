@@ -13,7 +13,9 @@ from dpf_core.examples import collate
 from tests import tiny
 
 
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
+@pytest.mark.parametrize(
+    "method", ["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
+)
 @pytest.mark.parametrize("task", [0, 1, 2])
 def test_predictions_and_loss_are_those_of_the_models_own_forward(world, method, task):
     model = world.model(method=method)

@@ -15,6 +15,7 @@ METHODS = {
     "dpf": {"pool", "scheduler_logits", "task_embedding", "gate.weight", "gate.bias"},
     "shared_prompt": {"shared_prompt"},
     "single_task": {"task_prompts"},
+    "mpt": {"shared_prompt", "position_factors", "hidden_factors"},
     "heads_only": set(),
 }
 

@@ -60,6 +60,8 @@ def test_a_single_process_needs_no_group_and_changes_nothing():
 def test_two_processes_give_the_pool_and_the_history_of_one(worlds, found, name):
     expected, shared = process_runs.run(worlds[RUNS[name][0]], name), found[0][name]
     for tensor, value in expected["tensors"].items():
+        if tensor.endswith("key.bias"):
+            continue  # its gradient is rounding alone, and AdamW's steps are of one size
         torch.testing.assert_close(
             shared["tensors"][tensor], value, atol=TOLERANCE, rtol=0, msg=tensor
         )

@@ -11,7 +11,9 @@ from tests import tiny
 from tests.properties import changed, copy_tensors, relative_difference
 
 WEIGHTS = torch.tensor([0.4, 1.9, 0.7])
-POOL = {"dpf": "front_end.pool.prompts", "shared_prompt": "front_end.prompt"}
+POOL = {
+    "dpf": "front_end.pool.prompts", "shared_prompt": "front_end.prompt", "mpt": "front_end.prompt",
+}  # fmt: skip
 SIZES = {"one micro-batch a head": 4096, "micro-batches of few rows": 64}
 
 
@@ -46,7 +48,7 @@ def test_one_backward_gives_the_norms_of_separate_backwards(world, method, depth
 
 
 @pytest.mark.parametrize("tokens", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "mpt", "heads_only"])
 def test_gradients_are_those_of_the_weighted_sum_of_the_tasks_losses(world, method, tokens):
     model = model_of(world, tokens, method=method)
     named = model.trainable_parameters()
@@ -92,7 +94,7 @@ def test_gradients_add_up_over_calls_until_they_are_cleared(world):
     torch.testing.assert_close(model.front_end.pool.prompts.grad, 2 * once)
 
 
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
+@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "mpt", "heads_only"])
 def test_a_step_moves_every_trainable_tensor_and_no_bit_of_the_backbone(world, method):
     model = model_of(world, method=method, prompted_depth=2)
     frozen, before = copy_tensors(model.backbone), copy_tensors(model)

@@ -70,7 +70,7 @@ def test_a_project_without_a_pool_is_told_to_train_one(project, capsys):
 def test_a_pool_without_prompts_is_refused(project, capsys):
     project(method="heads_only")
     assert export.main() == 1
-    assert "must be dpf, shared_prompt or single_task, got 'heads_only'" in capsys.readouterr().err
+    assert "must be one with prompts by task, got 'heads_only'" in capsys.readouterr().err
 
 
 def test_metrics_that_cannot_be_written_are_an_error_with_a_cure(project, capsys, monkeypatch):

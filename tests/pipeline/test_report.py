@@ -45,7 +45,9 @@ def test_the_headline_compares_the_mean_score_with_the_majority(inputs):
     assert "+0.413 against the majority baseline" in page
 
 
-@pytest.mark.parametrize("method", ["dpf", "shared_prompt", "single_task", "heads_only"])
+@pytest.mark.parametrize(
+    "method", ["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
+)
 def test_the_headline_says_what_steers_the_backbone(inputs, method):
     model = read_json(inputs.pool)["model"]
     change(inputs.pool, model=model | {"method": method})

@@ -129,5 +129,5 @@ def test_a_prompt_for_a_deeper_layer_changes_what_is_written(writer):
 
 
 def test_a_model_that_ranks_answers_has_no_heads_to_train_alone(writer):
-    with pytest.raises(ConfigError, match=r"method must be dpf or shared_prompt .*got heads_only"):
+    with pytest.raises(ConfigError, match=r"method must be any but heads_only .*got heads_only"):
         writer.model(method="heads_only")
