@@ -83,11 +83,16 @@ def method_setup(
 
 def source_question(settings: ScienceSettings, name: str) -> Json:
     """Return what the settings say of a source model: all that shapes it but rows and machine."""
-    source = settings.sources[name]
-    teacher = None if source.teacher is None else source_question(settings, source.teacher)
+    source, teacher = settings.sources[name], None
+    if source.teacher is not None:
+        question = source_question(settings, source.teacher.source)
+        teacher = {"weight": source.teacher.weight, "question": question}
+    train = to_mapping(source.train)
+    if source.model.method != "full_finetune":
+        del train["backbone_learning_rate"]
     return {
         "model": to_mapping(source.model),
-        "train": to_mapping(source.train),
+        "train": train,
         "teacher": teacher,
         "tasks": list(settings.gym.sources),
     }

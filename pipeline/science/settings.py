@@ -24,6 +24,7 @@ PARAMS = Path("pipeline/science/params.yaml")
 RATES = {
     "dpf": ("prompt_learning_rate", "gate_learning_rate", "head_learning_rate"),
     "heads_only": ("head_learning_rate",),
+    "full_finetune": ("backbone_learning_rate", "head_learning_rate"),
 }
 """Rates that a method has a use for, where they are not those of any other prompt."""
 _PROMPT_RATES = ("prompt_learning_rate", "head_learning_rate")
@@ -61,13 +62,23 @@ class GymSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherSettings:
+    """Whose logits a source model learns to follow besides the labels."""
+
+    source: str
+    """Another source model, of the method single_task."""
+    weight: float
+    """Of the divergence from its logits, see `dpf_core.distillation`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SourceSettings:
     """A model that is trained on all source tasks."""
 
     model: ModelConfig
     train: TrainConfig
-    teacher: str | None
-    """Source whose logits it learns to follow besides the labels; null for none."""
+    teacher: TeacherSettings | None
+    """Null for none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,8 +223,11 @@ class _Reader:
         return SourceSettings(
             model=self._model(value["model"], where),
             train=from_mapping(TrainConfig, {**train, **value["train"]}, f"train of {where}"),
-            teacher=value["teacher"],
+            teacher=self._teacher(value["teacher"], f"teacher of {where}"),
         )
+
+    def _teacher(self, value: Mapping[str, Any] | None, where: str) -> TeacherSettings | None:
+        return None if value is None else from_mapping(TeacherSettings, value, where)
 
     def _method(self, name: str, value: Mapping[str, Any]) -> MethodSettings:
         where = f"methods.{name} in {self.path}"
@@ -265,7 +279,12 @@ class _Reader:
         for name, source in settings.sources.items():
             if source.teacher is not None:
                 what = f"the teacher of sources.{name} in {self.path}"
-                _check_choice(source.teacher, [n for n in settings.sources if n != name], what)
+                teachers = [
+                    other
+                    for other, found in settings.sources.items()
+                    if found.model.method == "single_task" and found.teacher is None
+                ]
+                _check_choice(source.teacher.source, teachers, what)
         for name, method in settings.methods.items():
             if method.source is not None:
                 what = f"the source of methods.{name} in {self.path}"

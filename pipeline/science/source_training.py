@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from dpf_core.build import build_model
+from dpf_core.distillation import distil
 from dpf_core.examples import RowCounts, head_spec
 from dpf_core.files import sha256_file, write_json
 from dpf_core.model import DPFModel
@@ -57,6 +58,9 @@ class SourceJob:
         train_sets, dev_sets, counts = load_training_sets(
             worker.gym.folder, records, model, settings.train
         )
+        if settings.teacher is not None:
+            teacher = worker.source(settings.teacher.source)
+            distil(model, teacher, weight=settings.teacher.weight)
         checkpoints = CheckpointStore(worker.layout.checkpoints / self.key)
         result = train(model, train_sets, dev_sets, settings.train, checkpoints=checkpoints)
         files = _write(worker, self, model)
@@ -97,7 +101,8 @@ def source_jobs(
         if layout.source_model(name, key).exists():
             continue
         teacher = settings.sources[name].teacher
-        before = source_jobs(settings, layout, environment, gym, {teacher}) if teacher else []
+        teachers = {teacher.source} if teacher else set()
+        before = source_jobs(settings, layout, environment, gym, teachers)
         for number, jobs in enumerate([*before, [SourceJob(name=name, key=key)]]):
             rounds += [[]] * (number + 1 - len(rounds))
             rounds[number] = rounds[number] + [job for job in jobs if job not in rounds[number]]

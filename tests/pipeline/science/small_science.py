@@ -40,7 +40,8 @@ PARAMS: dict[str, Any] = {
     },
     "source_training": {
         "seed": 13, "max_steps": 4, "batch_size": 4, "max_train_rows": 100, "dev_rows": 2,
-        "sampling_temperature": 4.0, "gate_learning_rate": 0.003, **RATES, "weight_decay": 0.0,
+        "sampling_temperature": 4.0, "gate_learning_rate": 0.003,
+        "backbone_learning_rate": 1e-4, **RATES, "weight_decay": 0.0,
         "warmup_fraction": 0.05, "gradient_clip": 1.0, "loss_balancing": "equal",
         "restoring_force": 0.5, "task_weight_learning_rate": 0.025, "initial_loss_rows": 4,
         "eval_every_steps": 2, "patience": 4, "checkpoint_every_steps": 2, "log_every_steps": 2,
@@ -52,6 +53,11 @@ PARAMS: dict[str, Any] = {
     "sources": {
         "dpf": {"model": {"method": "dpf"}, "train": {}, "teacher": None},
         "single_task": {"model": {"method": "single_task"}, "train": {}, "teacher": None},
+        "mpt": {
+            "model": {"method": "mpt"}, "train": {},
+            "teacher": {"source": "single_task", "weight": 0.9},
+        },
+        "full_finetune": {"model": {"method": "full_finetune"}, "train": {}, "teacher": None},
     },
     "methods": {
         "dpf": {

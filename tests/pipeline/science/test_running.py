@@ -95,6 +95,36 @@ def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
     assert record["tasks"].keys() == {"topic", "sound"}
 
 
+def with_method(project, backbone_folder, name, source, method, point):
+    entry = {"source": source, "retrieves": False, "model": {"method": method}, "sweep": [point]}
+    write_params(project, backbone_folder, **{f"methods__{name}": entry})
+
+
+def test_a_model_with_a_teacher_is_trained_after_it(project, backbone_folder):
+    with_method(project, backbone_folder, "mpt", "mpt", "mpt", RATES)
+    assert run(project, "mpt").ran == 4
+    trained = [folder.name.split("-")[0] for folder in (project.work / "sources").iterdir()]
+    assert sorted(trained) == ["mpt", "single_task"]
+    assert read_record(project.source_record("mpt"))["question"]["teacher"]["weight"] == 0.9
+
+
+@pytest.mark.parametrize("source", [None, "full_finetune"])
+def test_full_finetuning_of_one_cell_leaves_the_next_one_as_it_was(
+    project, backbone_folder, source
+):
+    point = {"backbone_learning_rate": 0.01, "head_learning_rate": 0.01}
+    with_method(project, backbone_folder, "full", source, "full_finetune", point)
+    run(project, "heads_only")
+    alone = scores(project, "heads_only")
+    project.cells("heads_only").unlink()
+    here = place(project)
+    tune(here, ["full"], num_processes=1)
+    run_cells(here, ["full", "heads_only"], num_processes=1)
+    assert scores(project, "heads_only") == alone
+    full = read_cells(project.cells("full")).cells["mood", 13]
+    assert full.num_trainable > 1000
+
+
 def test_a_damaged_source_model_is_refused(project):
     run(project, "dpf")
     (folder,) = (project.work / "sources").iterdir()

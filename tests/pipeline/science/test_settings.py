@@ -16,8 +16,10 @@ def test_the_projects_own_settings_are_whole():
     settings = load_science(PARAMS)
     assert len(settings.gym.targets) >= 20
     assert len(settings.gym.seeds) == 5
-    wanted = {"dpf", "single_task", "shared_prompt", "spot", "heads_only"}
-    assert wanted <= settings.methods.keys()
+    assert settings.methods.keys() >= {
+        "dpf", "single_task", "shared_prompt", "spot", "mpt", "heads_only",
+        "full_finetune_multitask", "full_finetune_direct",
+    }  # fmt: skip
     assert {len(method.sweep) <= 6 for method in settings.methods.values()} == {True}
 
 
@@ -55,7 +57,9 @@ def test_what_cannot_change_a_result_is_no_part_of_it(tmp_path):
         ({"methods__dpf__retrieves": "yes"}, "must be true or false"),
         ({"methods__dpf__note": "new"}, "exactly source, retrieves, model, sweep"),
         ({"methods": {}}, "must name at least one"),
-        ({"sources__dpf__teacher": "dpf"}, "teacher of sources.dpf .* got 'dpf'"),
+        ({"sources__mpt__teacher__source": "dpf"}, "teacher of sources.mpt .* got 'dpf'"),
+        ({"sources__mpt__teacher__source": "mpt"}, "teacher of sources.mpt .* got 'mpt'"),
+        ({"sources__mpt__teacher__wait": 1}, "got 'wait'"),
         ({"sources__dpf__train": {"max_step": 3}}, r"got 'max_step'. Did you mean 'max_steps'\?"),
         ({"model__method": "dpf"}, "without effect, got 'method'"),
         ({"model__prompt_length": 0}, "prompt_length must be >= 1, got 0"),
