@@ -16,6 +16,7 @@ from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
+from pipeline.science.transfer_gain import comparable
 from pipeline.science.worker import Worker
 
 
@@ -41,6 +42,7 @@ class TuningJob:
         _, result = adapt(worker, method, method.sweep[self.point], self.target, self.seed)
         return {
             "key": self.key,
+            "metric": worker.spec(self.target).metric,
             "dev_score": result.best_dev_score,
             "best_step": result.best_step,
             "steps": result.num_steps,
@@ -138,9 +140,15 @@ class Sweep:
         return tried
 
     def _judged(self, points: list[dict[str, Any]]) -> Json:
-        """Return the record with each point's mean, and the best one; of equals the first."""
+        """Return the record with each point's mean, and the best one; of equals the first.
+
+        Correlations are moved to [0, 1] as in the table, or one target would count twice.
+        """
         for point in points:
-            done = [outcome["dev_score"] for outcome in point["targets"].values()]
+            done = [
+                comparable(outcome["dev_score"], outcome["metric"])
+                for outcome in point["targets"].values()
+            ]
             is_whole = len(done) == len(self.settings.tuning.targets)
             point["mean_dev_score"] = sum(done) / len(done) if is_whole else None
         means = [point["mean_dev_score"] for point in points]

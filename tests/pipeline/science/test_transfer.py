@@ -17,7 +17,7 @@ SCORES = {"dpf": 0.6, "single_task": 0.5, "spot": 0.4, "heads_only": 0.3}
 def tuned(here, name):
     found = Sweep(here.settings, here.layout, name)
     for job in found.missing(here.environment, here.gym, key_of_source(here, name)):
-        found.add(job, {"key": job.key, "dev_score": 0.5})
+        found.add(job, {"key": job.key, "dev_score": 0.5, "metric": "ACC"})
 
 
 def fill(project, **scores):

@@ -14,12 +14,12 @@ def sweep(project, name="single_task"):
     return Sweep(load_science(project.params), project, name)
 
 
-def fill(project, scores, name="single_task"):
+def fill(project, scores, name="single_task", metric="ACC"):
     """Record dev scores for the points of a sweep, without training."""
     here, found = place(project), sweep(project, name)
     jobs = found.missing(here.environment, here.gym, key_of_source(here, name))
     for job, score in zip(jobs, scores, strict=True):
-        found.add(job, {"key": job.key, "dev_score": score})
+        found.add(job, {"key": job.key, "dev_score": score, "metric": metric})
     return found
 
 
@@ -39,10 +39,16 @@ def test_a_point_is_judged_by_its_mean_over_the_tuning_targets(project, backbone
     assert fill(project, [0.9, 0.1, 0.4, 0.8]).require() == 1
 
 
+def test_a_correlation_counts_no_more_than_another_score(project):
+    fill(project, [-0.2, 0.2], metric="Matthew-Correlation")
+    points = read_json(project.tuning_record("single_task"))["points"]
+    assert [point["mean_dev_score"] for point in points] == [0.4, 0.6]
+
+
 def test_a_sweep_that_has_not_been_tried_throughout_chooses_nothing(project):
     here, found = place(project), sweep(project)
     job = found.missing(here.environment, here.gym, None)[0]
-    found.add(job, {"key": job.key, "dev_score": 0.4})
+    found.add(job, {"key": job.key, "dev_score": 0.4, "metric": "ACC"})
     with pytest.raises(ConfigError, match="got an unfinished one"):
         sweep(project).require()
 
