@@ -38,7 +38,7 @@ def run_check(args: argparse.Namespace) -> int:
     """Build the gym and check it."""
     from pipeline.science.protocol import build_protocol
 
-    record = build_protocol(_layout(args), mirror=args.mirror, jobs=args.jobs)
+    record = build_protocol(_layout(args), mirror=args.mirror, jobs=args.jobs or 1)
     counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
     print(", ".join(counts))
     return 0
@@ -50,7 +50,7 @@ def run_tune(args: argparse.Namespace) -> int:
     from pipeline.science.tuning import Sweep
 
     place = _place(args)
-    done = tune(place, _methods(place, args), num_processes=args.jobs)
+    done = tune(place, _methods(place, args), num_processes=_jobs(place, args))
     print(f"{done.ran} runs, {done.kept} were there")
     for name in _methods(place, args):
         sweep = Sweep(place.settings, place.layout, name)
@@ -63,7 +63,7 @@ def run_cells(args: argparse.Namespace) -> int:
     from pipeline.science import running
 
     place = _place(args)
-    done = running.run_cells(place, _methods(place, args), num_processes=args.jobs)
+    done = running.run_cells(place, _methods(place, args), num_processes=_jobs(place, args))
     print(f"{done.ran} cells, {done.kept} were there")
     return 0
 
@@ -150,7 +150,7 @@ def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("seed", metavar="SEED", type=int, help="a few-shot seed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_rows(parser)
-    _add_jobs(parser)
+    parser.set_defaults(jobs=1)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -211,9 +211,8 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=1,
         metavar="N",
-        help="processes; results do not depend on it (default: 1)",
+        help="processes; results do not depend on it (default: cores, <= 8)",
     )
 
 
@@ -226,7 +225,13 @@ def _layout(args: argparse.Namespace) -> "Layout":
 def _place(args: argparse.Namespace) -> "Place":
     from pipeline.science.protocol import open_place
 
-    return open_place(_layout(args), mirror=args.mirror, jobs=args.jobs)
+    return open_place(_layout(args), mirror=args.mirror, jobs=args.jobs or 1)
+
+
+def _jobs(place: "Place", args: argparse.Namespace) -> int:
+    from pipeline.science.jobs import default_jobs
+
+    return default_jobs(place.settings) if args.jobs is None else args.jobs
 
 
 def _methods(place: "Place", args: argparse.Namespace) -> list[str]:

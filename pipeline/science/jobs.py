@@ -21,6 +21,7 @@ from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.worker import Worker
 
+_MOST_JOBS = 8
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
@@ -48,6 +49,11 @@ class Place:
     def worker(self) -> Worker:
         """Return a worker of this process."""
         return Worker(self.settings, self.layout, self.gym, self.environment)
+
+
+def default_jobs(settings: ScienceSettings) -> int:
+    """Return the processes that keep this machine's cores busy, at most 8 for memory's sake."""
+    return max(1, min(_MOST_JOBS, (os.cpu_count() or 1) // settings.runtime.num_threads))
 
 
 def run_jobs(

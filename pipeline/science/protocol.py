@@ -3,6 +3,7 @@
 What was checked stands in `protocol.json`: hashes and counts of the rows, and the leaks looked for.
 """
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.science.keys import Environment
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import (
+    MIRROR_VARIABLE,
     ScienceGym,
     build_science_gym,
     check_leaks,
@@ -48,13 +50,14 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
 
 
 def build_protocol(layout: Layout, *, mirror: str | None, jobs: int) -> dict[str, Any]:
-    """Build the gym anew where its sources or specifications have changed, check it, record it.
+    """Check the rows and record them; with a mirror, build first what has changed in it.
 
     Raises:
         DPFError: As `open_place`.
     """
     settings = load_science(layout.params)
-    gym = build_science_gym(layout.gym, settings.gym, mirror)
+    has_mirror = mirror or os.environ.get(MIRROR_VARIABLE)
+    gym = (build_science_gym if has_mirror else open_gym)(layout.gym, settings.gym, mirror)
     check_rows(gym, settings.gym)
     return write_protocol(layout, settings, gym, jobs=jobs)
 

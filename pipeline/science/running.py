@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipeline.science.cell import CellJob
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key, data_key, method_setup, source_key
-from pipeline.science.records import Cell, add_cell, read_cells
+from pipeline.science.records import Cell, add_cell, read_cells, read_record
 from pipeline.science.source_training import record_source, source_jobs
 from pipeline.science.tuning import Sweep
 
@@ -117,14 +117,36 @@ def make_sources(place: Place, methods: set[str], *, num_processes: int) -> None
         DPFError: One cannot be trained.
     """
     starts = [place.settings.method(name).source for name in methods]
-    sources = {source for source in starts if source is not None}
+    _make(place, {source for source in starts if source is not None}, num_processes)
+
+
+def record_sources(place: Place, *, num_processes: int) -> Done:
+    """Train the source models of which there is no record, whether or not a cell is missing.
+
+    Raises:
+        DPFError: One cannot be trained.
+    """
+    names = set(place.settings.sources)
+    missing = {name for name in names if not _is_source_recorded(place, name)}
+    _make(place, missing, num_processes)
+    return Done(ran=len(missing), kept=len(names) - len(missing))
+
+
+def _is_source_recorded(place: Place, name: str) -> bool:
+    record = read_record(place.layout.source_record(name))
+    return record is not None and record.get("key") == _source_key(place, name)
+
+
+def _make(place: Place, sources: set[str], num_processes: int) -> None:
     settings, layout = place.settings, place.layout
     rounds = source_jobs(settings, layout, place.environment, place.gym, sources)
     for jobs in rounds:
         with closing(run_jobs(place, jobs, num_processes)) as results:
             for job, record in _shown(results, len(jobs), "sources", "model"):
-                record_source(layout, job.name, record)
+                record_source(layout, job.name, job.key)
                 _say(f"source {job.name}: dev {record['dev_mean_score']:.4f}")
+    for name in sources:
+        record_source(layout, name, _source_key(place, name))
 
 
 def key_of_source(place: Place, name: str) -> str | None:
@@ -132,6 +154,10 @@ def key_of_source(place: Place, name: str) -> str | None:
     source = place.settings.method(name).source
     if source is None:
         return None
+    return _source_key(place, source)
+
+
+def _source_key(place: Place, source: str) -> str:
     return source_key(place.settings, source, place.environment, place.gym)
 
 

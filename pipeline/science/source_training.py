@@ -6,12 +6,14 @@ It lies in a folder named by the key of all that shapes it; what came out stands
 import shutil
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from dpf_core.build import build_model
 from dpf_core.distillation import distil
+from dpf_core.errors import ConfigError
 from dpf_core.examples import RowCounts, head_spec
 from dpf_core.files import sha256_file, write_json
 from dpf_core.model import DPFModel
@@ -25,6 +27,8 @@ from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.worker import Worker
 from pipeline.training import load_training_sets
+
+_RECORD = "record.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,18 +67,17 @@ class SourceJob:
             distil(model, teacher, weight=settings.teacher.weight)
         checkpoints = CheckpointStore(worker.layout.checkpoints / self.key)
         result = train(model, train_sets, dev_sets, settings.train, checkpoints=checkpoints)
-        files = _write(worker, self, model)
-        checkpoints.clear()
-        question = source_question(worker.settings, self.name)
-        return {
+        outcome = {
             "key": self.key,
-            "question": question,
+            "question": source_question(worker.settings, self.name),
             "environment": asdict(worker.environment),
             "code": code_hash(),
             "seconds": round(time.perf_counter() - started, 2),
-            "sha256": files,
             **_outcome(model, result, counts),
         }
+        outcome = _write(worker.layout.source_model(self.name, self.key), model, outcome)
+        checkpoints.clear()
+        return outcome
 
 
 def source_jobs(
@@ -109,29 +112,43 @@ def source_jobs(
     return rounds
 
 
-def record_source(layout: Layout, name: str, record: Json) -> None:
-    """Write what came out of a training, if it is not what stands there already.
+def record_source(layout: Layout, name: str, key: str) -> Json:
+    """Write what came out of a training, if it does not stand there already, and return it.
+
+    Args:
+        layout: Where the model lies.
+        name: Of the source.
+        key: Of the model, which must be there.
 
     Raises:
+        ConfigError: The model has no record, or a damaged one.
         OSError: The file cannot be written.
     """
-    path = layout.source_record(name)
+    folder, path = layout.source_model(name, key), layout.source_record(name)
+    made = read_record(folder / _RECORD)
+    if made is None:
+        raise ConfigError(
+            f"a source model must have its {_RECORD}, got none ({folder}). Remove the folder; it "
+            "is trained again."
+        )
     earlier = read_record(path)
-    if earlier is None or any(earlier.get(part) != record[part] for part in ("key", "sha256")):
+    if earlier is None or any(earlier.get(part) != made[part] for part in ("key", "sha256")):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, record)
+        write_json(path, made)
+    return made
 
 
-def _write(worker: Worker, job: SourceJob, model: DPFModel) -> dict[str, str]:
-    """Write the model under another name, then rename it; return the hashes of its tensors."""
-    target = worker.layout.source_model(job.name, job.key)
+def _write(target: Path, model: DPFModel, record: Json) -> Json:
+    """Write the model under another name, then rename it; return its record with its hashes."""
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     staging.parent.mkdir(parents=True, exist_ok=True)
-    save_pool(staging, model, extra={"key": job.key})
+    save_pool(staging, model, extra={"key": record["key"]})
     hashes = {path.name: sha256_file(path) for path in sorted(staging.glob("*.safetensors"))}
+    whole = {**record, "sha256": hashes}
+    write_json(staging / _RECORD, whole)
     staging.rename(target)
-    return hashes
+    return whole
 
 
 def _outcome(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def drawn(metric, num_rows, seed):
     return [p if generator.random() < 0.4 else a for p, a in zip(*texts, strict=True)], texts[1]
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("num_rows", [1, 2, 17])
 @pytest.mark.parametrize("metric", METRICS)
