@@ -32,6 +32,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_cell(commands)
     _add_status(commands)
     _add_transfer(commands)
+    _add_report(commands)
 
 
 def run_check(args: argparse.Namespace) -> int:
@@ -93,6 +94,15 @@ def run_transfer(args: argparse.Namespace) -> int:
     layout = _layout(args)
     table = write_transfer(layout)
     print(json.dumps(table, indent=2) if args.json else f"{describe(table)}\n{layout.transfer}")
+    return 0
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Write the page."""
+    from pipeline.science.report import write_report
+    from pipeline.stage_cli import own_folder
+
+    print(write_report(_layout(args), own_folder(args.out)))
     return 0
 
 
@@ -174,6 +184,19 @@ def _add_transfer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "with its companions where all cells of a method and of the baseline are there.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "report",
+        run_report,
+        "write the table as one HTML page",
+        "Write index.html with figures from the records and data/metrics/transfer.json.",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for index.html"
+    )
 
 
 def _add(

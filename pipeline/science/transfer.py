@@ -61,7 +61,11 @@ def build_transfer(layout: Layout) -> Json:
         "baseline": settings.gain.baseline,
         "floor": settings.gain.floor,
         "challenger": challenger,
-        "against": {name: table.compared(challenger, name) for name in rows if name != challenger},
+        "against": {
+            name: {part: table.compared(challenger, name)[part] for part in ("why", "gain")}
+            for name in rows
+            if name != challenger
+        },
         "targets": metrics,
         "seeds": list(settings.gym.seeds),
         "sources": list(settings.gym.sources),

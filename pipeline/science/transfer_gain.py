@@ -8,6 +8,8 @@ large, and a single target can carry it.
 T targets, S few-shot seeds, R resamples of a target's test rows, N draws of a bootstrap.
 """
 
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -86,39 +88,35 @@ def comparable(score: Value, metric: str) -> Value:
     return (1 + score) / 2 if metric in CORRELATIONS else score
 
 
-def target_gain(
-    method: TargetScores, baseline: TargetScores, *, floor: float, num_draws: int, draw_seed: int
-) -> TargetGain:
+def target_gain(method: TargetScores, baseline: TargetScores, *, floor: float) -> TargetGain:
     """Return how a method stands beside the baseline on one target.
 
-    The interval is a bootstrap over two things at once: N draws of S seeds with replacement, and
-    with each the R resamples of test rows. Draws and resamples are the same for both, because a
-    seed's rows are.
+    The interval is a bootstrap over two things at once: every draw of S seeds with replacement, as
+    often as it comes, and with each the R resamples of test rows. Draws and resamples are the same
+    for both, because a seed's rows are.
 
     Args:
         method: [S] scores.
         baseline: Of the same seeds and resamples.
         floor: Least value that divides.
-        num_draws: N.
-        draw_seed: Of the draws.
 
     Raises:
         ValueError: The two have other shapes.
     """
     if method.resampled.shape != baseline.resampled.shape:
         raise ValueError(f"{method.resampled.shape} is paired with {baseline.resampled.shape}")
-    weights = _seed_weights(len(method.scores), num_draws, np.random.default_rng(draw_seed))
-    drawn = weights @ (method.resampled - baseline.resampled)  # [N, R]
-    low, high = np.percentile(drawn, _TAILS)
+    shares, chances = _all_draws(len(method.scores))
+    drawn = shares @ (method.resampled - baseline.resampled)  # [draws, R]
+    low, high = _quantiles(drawn, np.broadcast_to(chances[:, None], drawn.shape))
     score, base = float(method.scores.mean()), float(baseline.scores.mean())
     return TargetGain(
         score=score,
         baseline=base,
         ratio=score / max(base, floor),
         difference=score - base,
-        difference_ci95=(float(low), float(high)),
+        difference_ci95=(low, high),
         is_floored=base < floor,
-        is_hurt=bool(high < 0),
+        is_hurt=high < 0,
     )
 
 
@@ -145,10 +143,7 @@ def transfer_gain(
     if not method or method.keys() != baseline.keys():
         raise ValueError(f"targets {sorted(method)} are compared with {sorted(baseline)}")
     targets = {
-        name: target_gain(
-            scores, baseline[name], floor=floor, num_draws=num_draws, draw_seed=draw_seed
-        )
-        for name, scores in method.items()
+        name: target_gain(scores, baseline[name], floor=floor) for name, scores in method.items()
     }
     gains = list(targets.values())
     ratios = np.array([gain.ratio for gain in gains])
@@ -186,14 +181,31 @@ def _mean_ratios(
     """
     num_targets, num_seeds = method.shape
     chosen = generator.integers(num_targets, size=(num_draws, num_targets))
-    weights = _seed_weights(num_seeds, (num_draws, num_targets), generator)  # [N, T, S]
+    even = np.full(num_seeds, 1 / num_seeds)
+    weights = generator.multinomial(num_seeds, even, size=chosen.shape) / num_seeds  # [N, T, S]
     means = [(weights * scores[chosen]).sum(axis=2) for scores in (method, baseline)]
     drawn: Floats = (means[0] / np.maximum(means[1], floor)).mean(axis=1)
     return drawn
 
 
-def _seed_weights(num_seeds: int, shape: Any, generator: np.random.Generator) -> Floats:
-    """Return [*shape, S], the share of each seed among S draws with replacement."""
-    counts = generator.multinomial(num_seeds, [1 / num_seeds] * num_seeds, size=shape)
-    weights: Floats = counts / num_seeds
-    return weights
+def _all_draws(num_seeds: int) -> tuple[Floats, Floats]:
+    """Return every draw of S seeds with replacement, whatever the order, and how likely each is.
+
+    Returns:
+        [draws, S], the share of each seed in a draw, and [draws], which sums to 1.
+    """
+    draws = list(itertools.combinations_with_replacement(range(num_seeds), num_seeds))
+    counts = np.array([np.bincount(draw, minlength=num_seeds) for draw in draws])
+    orders = [
+        math.factorial(num_seeds) / math.prod(map(math.factorial, count))
+        for count in counts.tolist()
+    ]
+    return counts / num_seeds, np.array(orders) / num_seeds**num_seeds
+
+
+def _quantiles(values: Floats, weights: Floats) -> tuple[float, float]:
+    """Return the least values below which, themselves included, the shares of `_TAILS` lie."""
+    order = np.argsort(values, axis=None, kind="stable")
+    below = np.cumsum(weights.ravel()[order]) / weights.sum()
+    low, high = (values.ravel()[order[np.searchsorted(below, tail / 100)]] for tail in _TAILS)
+    return float(low), float(high)
