@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
@@ -17,6 +18,7 @@ from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import start_prompts, start_task_embeddings
 from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
+from dpf_core.prompt_attention import AttentionPrompts
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
@@ -99,11 +101,9 @@ def _start_front_end(
 ) -> AnyFrontEnd | None:
     if config.method in ("heads_only", "full_finetune"):
         return None
-    if config.method in ("single_task", "mpt"):
+    if config.method in ("single_task", "mpt", "attempt"):
         prompt = start_prompts(backbone, tasks, config, generator)[0]
-        if config.method == "mpt":
-            return MultitaskPrompts(prompt, num_tasks=len(tasks))
-        return TaskPrompts(prompt.expand(len(tasks), -1, -1, -1))
+        return _start_from_one(prompt, len(tasks), config, generator)
     task_embedding = start_task_embeddings(backbone, tasks, config, generator)
     prompts = start_prompts(backbone, tasks, config, generator)
     if config.method == "shared_prompt":
@@ -118,6 +118,24 @@ def _start_front_end(
             is_kept=config.temperature_mode == "annealed",
         ),
         Fusion(task_embedding, gate_bias=config.gate_bias),
+    )
+
+
+def _start_from_one(
+    prompt: Tensor, num_tasks: int, config: ModelConfig, generator: torch.Generator
+) -> TaskPrompts | MultitaskPrompts | AttentionPrompts:
+    """Return a front end all of whose tasks start from one prompt [D, P, H]."""
+    if config.method == "mpt":
+        return MultitaskPrompts(prompt, num_tasks=num_tasks)
+    prompts = prompt.expand(num_tasks, -1, -1, -1)
+    if config.method == "single_task":
+        return TaskPrompts(prompts)
+    return AttentionPrompts(
+        prompts,
+        torch.zeros(config.pool_size, *prompt.shape),  # filled from what was trained before
+        attention_size=config.attention_size,
+        temperature=config.attention_temperature,
+        generator=generator,
     )
 
 

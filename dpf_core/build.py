@@ -9,6 +9,7 @@ from dpf_core.assembly import assemble_model
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.config import ModelConfig
 from dpf_core.earlier import start_from
+from dpf_core.errors import ConfigError
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
 
@@ -24,6 +25,11 @@ def build_model(
         CheckpointError: What `init_from` names is damaged, or belongs to another model.
     """
     model = assemble_model(backbone, tasks, config, generator)
+    if config.method == "attempt" and config.init_from is None:
+        raise ConfigError(
+            "model.init_from must name a pool of the method single_task for attempt, whose prompts "
+            "its examples attend to, got null (model.init_from in params.yaml). Train one first."
+        )
     if config.init_from is not None:
         start_from(model, Path(config.init_from))
     return model

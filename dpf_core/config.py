@@ -11,7 +11,9 @@ from dpf_core.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
 Attention = Literal["packed", "eager", "sdpa"]
-Method = Literal["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
+Method = Literal[
+    "dpf", "shared_prompt", "single_task", "mpt", "attempt", "heads_only", "full_finetune"
+]
 LossBalancing = Literal["gradnorm", "equal"]
 Quantization = Literal["int8", "int4"]
 TemperatureMode = Literal["fixed", "learned", "annealed"]
@@ -57,8 +59,9 @@ class ModelConfig:
 
     method: Method = "dpf"
     """`dpf`, or a baseline: one `shared_prompt` for all tasks, one prompt for each (`single_task`),
-    a shared one times a factor for each (`mpt`), `heads_only` without a prompt, or every weight of
-    the backbone (`full_finetune`)."""
+    a shared one times a factor for each (`mpt`), one for each example that attends to trained ones
+    (`attempt`), `heads_only` without a prompt, or every weight of the backbone
+    (`full_finetune`)."""
     prompt_length: int = 8
     """P, soft prompt vectors before the input."""
     prompted_depth: int = 1
@@ -84,14 +87,20 @@ class ModelConfig:
     """e_t starts as the backbone's embedding of the task's name times this."""
     gate_bias: float = -2.0
     """b_g at the start; -2 lets 12% of the task embedding through, so the pool gets gradients."""
+    attention_size: int = 64
+    """Of the bottleneck through which `attempt` reads a text; other methods do not use it."""
+    attention_temperature: float = 2.0
+    """Of the weights with which `attempt` mixes prompts; other methods do not use it. At 2 the
+    scores, which spread by 1.5 over 8 source prompts of the bundled encoder, neither pick one
+    prompt nor mix all alike."""
     head_scale: float = 16.0
     """Factor on the cosine-like product of text and label vectors, the inverse of a temperature."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("prompt_length", "prompted_depth", "pool_size"):
+        for name in ("prompt_length", "prompted_depth", "pool_size", "attention_size"):
             _at_least(self, name, 1)
-        for name in ("temperature", "head_scale"):
+        for name in ("temperature", "attention_temperature", "head_scale"):
             _above_zero(self, name)
         _at_least(self, "scheduler_init_std", 0)
         _check_final_temperature(self)
@@ -116,7 +125,8 @@ class TrainConfig:
     prompt_learning_rate: float = 0.02
     """Of pool, scheduler and task embeddings."""
     gate_learning_rate: float = 0.003
-    """Of W_g and b_g; one gate value sums H weights, so a prompt's rate would saturate it."""
+    """Of W_g and b_g; one gate value sums H weights, so a prompt's rate would saturate it. Also of
+    what `attempt` attends with."""
     head_learning_rate: float = 0.003
     """Of the label offsets and biases."""
     backbone_learning_rate: float = 5e-5

@@ -18,6 +18,7 @@ from dpf_core.files import sha256_file
 from dpf_core.heads import LabelTextHeads
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.pool_io import load_pool
+from dpf_core.prompt_attention import AttentionPrompts
 
 _POOL_FILES = ("config.json", "pool.safetensors")
 
@@ -111,7 +112,8 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
     earlier = load_pool(folder, model.backbone)
     _check_settings(model, earlier, folder)
     pairs = _shared_tasks(model, earlier, folder)
-    if not model.has_shared_prompts and model.backbone.is_frozen and not pairs:
+    starts_by_task = model.config.method in ("heads_only", "single_task")
+    if starts_by_task and not pairs:
         raise ConfigError(
             "a pool without shared prompts must share a task with model.init_from, got none of "
             f"{', '.join(task.name for task in earlier.tasks)} ({folder}). Set model.init_from to "
@@ -130,13 +132,17 @@ def _check_settings(model: DPFModel, earlier: DPFModel, folder: Path) -> None:
     names = ["method", "prompt_length", "prompted_depth", "pool_size"]
     if model.heads is not None:
         names.append("head_scale")
+    wanted, found = (
+        {name: getattr(part.config, name) for name in names} for part in (model, earlier)
+    )
+    if model.config.method == "attempt":  # its sources are the earlier tasks' prompts
+        wanted["method"], found["pool_size"] = "single_task", len(earlier.tasks)
     for name in names:
-        wanted, found = getattr(model.config, name), getattr(earlier.config, name)
-        if wanted != found:
+        if wanted[name] != found[name]:
             raise CheckpointError(
-                f"a pool to start from must have model.{name} {wanted} as in params.yaml, got "
-                f"{found} ({folder}). Set model.{name} to {found}, or name another pool in "
-                "model.init_from."
+                f"a pool to start from must have model.{name} {wanted[name]} as params.yaml asks, "
+                f"got {found[name]} ({folder}). Set model.{name} to {found[name]}, or name another "
+                "pool in model.init_from."
             )
 
 
@@ -161,6 +167,8 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
     new, old = model.front_end, earlier.front_end
     if isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
         new.prompt.copy_(old.prompt)
+    elif isinstance(new, AttentionPrompts) and isinstance(old, TaskPrompts):
+        new.sources.copy_(old.prompts)
     elif isinstance(new, MultitaskPrompts) and isinstance(old, MultitaskPrompts):
         new.prompt.copy_(old.prompt)
         for i, j in pairs.items():

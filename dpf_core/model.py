@@ -22,6 +22,7 @@ from dpf_core.errors import ConfigError, TaskIdError
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.naming import nearest
+from dpf_core.prompt_attention import AttentionPrompts
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 
@@ -69,7 +70,7 @@ class FrontEnd(nn.Module):
         return mixing * gated
 
 
-AnyFrontEnd = FrontEnd | SharedPrompt | TaskPrompts | MultitaskPrompts
+AnyFrontEnd = FrontEnd | SharedPrompt | TaskPrompts | MultitaskPrompts | AttentionPrompts
 """What makes the prompts: the method's own front end, or that of a baseline."""
 
 
@@ -192,6 +193,16 @@ class DPFModel(nn.Module):
             for name, tensor in sorted(module.named_parameters())
         }
 
+    def directly_trained(self) -> list[nn.Parameter]:
+        """Return the tensors that micro-batches differentiate, and not the front end afterwards."""
+        named = self.trainable_parameters().items()
+        reads_input = "front_end.attention."
+        return [
+            tensor
+            for name, tensor in named
+            if name.startswith(reads_input) or not name.startswith("front_end.")
+        ]
+
     def forward(self, batch: Batch) -> Tensor:
         """Return logits [B, C] (equations 1 to 5 and the head)."""
         if bool((batch.task_ids < 0).any() | (batch.task_ids >= len(self.tasks)).any()):
@@ -235,10 +246,15 @@ class DPFModel(nn.Module):
         return torch.where(is_free_text, -logits[:, 0], losses)
 
     def place(self, prompts: Tensor | None, batch: Batch) -> PromptedInput:
-        """Return the backbone's input for given fused prompts [B, D, P, H], or without any."""
+        """Return the backbone's input for given fused prompts [B, D, P, H], or without any.
+
+        A front end that reads the input makes each example's prompt of its task's here.
+        """
         embeds, mask = self.backbone.embed(batch.input_ids), batch.attention_mask
         if prompts is None:
             return PromptedInput(embeds=embeds, mask=mask, is_text=mask, layer_prompts=None)
+        if isinstance(self.front_end, AttentionPrompts):
+            prompts = self.front_end.mix(prompts, embeds, mask)
         embeds, mask = place_prompt(prompts[:, 0], embeds, mask)
         return PromptedInput(
             embeds=embeds,

@@ -35,6 +35,11 @@ TENSOR_NAMES = {
     "front_end.prompts": "task_prompts",
     "front_end.position_factors": "position_factors",
     "front_end.hidden_factors": "hidden_factors",
+    "front_end.sources": "source_prompts",
+    "front_end.attention.down": "attention.down",
+    "front_end.attention.up": "attention.up",
+    "front_end.attention.norm.weight": "attention.norm.weight",
+    "front_end.attention.norm.bias": "attention.norm.bias",
     "heads.delta": "head.delta",
     "heads.bias": "head.bias",
 }

@@ -75,6 +75,10 @@ METHODS = {
         "by one shared soft prompt times a factor of rank one for each task",
         "the shared prompt, the factors and the heads learn together",
     ),
+    "attempt": (
+        "by a soft prompt for each input, a mixture of trained ones and of the task's own",
+        "each task's prompt and head learn, and the attention that mixes",
+    ),
     "full_finetune": (
         "by nothing: its own weights are trained",
         "every weight of the backbone and the heads learn together",

@@ -26,6 +26,7 @@ from dpf_core.export.onnx_graph import Example, serialise, signature, trace_onnx
 from dpf_core.files import sha256_file, write_bytes_atomic, write_json
 from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
 from dpf_core.pool_io import TENSOR_NAMES, task_record
+from dpf_core.prompt_attention import AttentionPrompts
 
 FORMAT = "dpf-onnx/1"
 FUSED_PROMPT_FILE = "fused_prompt.onnx"
@@ -150,11 +151,11 @@ def _graphs(model: DPFModel, opset: int) -> dict[str, onnx.ModelProto]:
 
 
 def _exportable_front_end(model: DPFModel) -> AnyFrontEnd:
-    if model.front_end is None:
+    if model.front_end is None or isinstance(model.front_end, AttentionPrompts):
         raise ConfigError(
             "the method of an exported model must be one with prompts by task, got "
-            f"{model.config.method!r} (model.method in params.yaml): without prompts there is no "
-            "front end. Train a pool with prompts, or run the backbone itself."
+            f"{model.config.method!r} (model.method in params.yaml): it has no prompt, or one "
+            "for each example. Train a pool with another method, or run the backbone itself."
         )
     return model.front_end
 

@@ -20,6 +20,7 @@ from dpf_core.errors import ConfigError
 from dpf_core.files import sha256_file, staged_folders, write_bytes_atomic, write_json
 from dpf_core.model import DPFModel
 from dpf_core.naming import check_task_name
+from dpf_core.prompt_attention import AttentionPrompts
 
 
 def export_adapters(model: DPFModel, out_dir: Path) -> dict[str, dict[str, str]]:
@@ -52,11 +53,11 @@ def export_adapters(model: DPFModel, out_dir: Path) -> dict[str, dict[str, str]]
 @torch.no_grad()
 def _fused_prompts(model: DPFModel) -> Tensor:
     """Return f at the input layer, [T, P, H] float32 on the CPU (equation 4)."""
-    if model.front_end is None:
+    if model.front_end is None or isinstance(model.front_end, AttentionPrompts):
         raise ConfigError(
             "the method of an exported model must be one with prompts by task, got "
-            f"{model.config.method!r} (model.method in params.yaml): without prompts there is no "
-            "adapter. Train a pool with prompts, or run the backbone itself."
+            f"{model.config.method!r} (model.method in params.yaml): it has no prompt, or one "
+            "for each example. Train a pool with another method, or run the backbone itself."
         )
     if model.config.prompted_depth > 1:
         raise ConfigError(

@@ -50,6 +50,7 @@ def _rates(config: TrainConfig) -> dict[str, float]:
         "heads.": config.head_learning_rate,
         "front_end.": config.prompt_learning_rate,
         "front_end.fusion.gate_": config.gate_learning_rate,
+        "front_end.attention.": config.gate_learning_rate,
     }
 
 

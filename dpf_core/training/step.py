@@ -72,8 +72,7 @@ def accumulate_gradients(
         loss = (shares * task_weights[batch.task_ids]).sum()
         if loss.requires_grad:  # options scored without a prompt depend on nothing that is trained
             loss.backward()
-    named = model.trainable_parameters().items()
-    direct = [tensor for name, tensor in named if not name.startswith("front_end.")]
+    direct = model.directly_trained()
     _sum_gradients(direct if leaf is None else [leaf, *direct], losses, processes)
     norms = torch.zeros(len(present), device=device)
     if model.front_end is not None and fused is not None and leaf is not None:

@@ -12,11 +12,13 @@ ORCHESTRATION = {"dagster", "dagster_pipes", "dvc", "great_expectations", "pipel
 
 LAYERS = {
     "foundation": ["__init__", "errors", "config", "config_reading", "files", "naming"],
-    "parts": ["prompts", "task_scheduler", "fusion", "backbone", "heads", "baselines",
-        "loss_balancing", "gym"],
+    "parts": [
+        "prompts", "task_scheduler", "fusion", "baselines", "prompt_attention", "backbone", "heads",
+        "loss_balancing", "gym",
+    ],
     "composition": [
         "model", "initialisation", "assembly", "pool_io", "adapters", "earlier", "build",
-        "adaptation", "distillation", "examples",
+        "adaptation", "adaptation_sources", "distillation", "examples",
     ],
     "evaluation": ["evaluation"],
     "use": ["training", "export"],

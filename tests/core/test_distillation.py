@@ -80,7 +80,7 @@ def test_training_with_a_teacher_comes_nearer_to_its_answers(world):
         if weight is not None:
             distil(model, teacher, weight=weight)
         train(model, world.train_sets, world.dev_sets, config)
-        distances.append(float(kl_divergence(teacher(batch), model(batch)).mean()))
+        distances.append(kl_divergence(teacher(batch), model(batch)).mean().item())
     assert distances[1] < distances[0]
 
 

@@ -46,7 +46,8 @@ def test_the_headline_compares_the_mean_score_with_the_majority(inputs):
 
 
 @pytest.mark.parametrize(
-    "method", ["dpf", "shared_prompt", "single_task", "mpt", "heads_only", "full_finetune"]
+    "method",
+    ["dpf", "shared_prompt", "single_task", "mpt", "attempt", "heads_only", "full_finetune"],
 )
 def test_the_headline_says_what_steers_the_backbone(inputs, method):
     model = read_json(inputs.pool)["model"]
