@@ -16,6 +16,7 @@ from typing import Any
 import dpf_core
 import pipeline
 from dpf_core.backbone.files import resolve_directory, weights_sha256
+from dpf_core.config import ModelConfig
 from dpf_core.config_reading import to_mapping
 from dpf_core.gym.manifest import TaskRecord
 from pipeline.science.rows import ScienceGym
@@ -72,7 +73,7 @@ def method_setup(
         source = {"key": source_key, "settings": source_question(settings, method.source)}
     return {
         **_shared(settings, environment),
-        "model": to_mapping(method.model),
+        "model": _model(method.model),
         "adapt": asdict(point.adapt),
         "train": point.result_changing,
         "source": source,
@@ -91,7 +92,7 @@ def source_question(settings: ScienceSettings, name: str) -> Json:
     if source.model.method != "full_finetune":
         del train["backbone_learning_rate"]
     return {
-        "model": to_mapping(source.model),
+        "model": _model(source.model),
         "train": train,
         "teacher": teacher,
         "tasks": list(settings.gym.sources),
@@ -142,6 +143,12 @@ def _shared(settings: ScienceSettings, environment: Environment) -> Json:
         "backbone": to_mapping(settings.backbone) | {"sha256": environment.backbone_sha256},
         "torch": environment.torch,
     }
+
+
+def _model(config: ModelConfig) -> Json:
+    """Return a model's settings without those of attention where it has none."""
+    useless = () if config.method == "attempt" else ("attention_size", "attention_temperature")
+    return {name: value for name, value in to_mapping(config).items() if name not in useless}
 
 
 def _spec(record: TaskRecord) -> list[Any]:

@@ -23,6 +23,7 @@ PARAMS = Path("pipeline/science/params.yaml")
 
 RATES = {
     "dpf": ("prompt_learning_rate", "gate_learning_rate", "head_learning_rate"),
+    "attempt": ("prompt_learning_rate", "gate_learning_rate", "head_learning_rate"),
     "heads_only": ("head_learning_rate",),
     "full_finetune": ("backbone_learning_rate", "head_learning_rate"),
 }

@@ -36,7 +36,7 @@ PARAMS: dict[str, Any] = {
         "prompt_length": 3, "prompted_depth": 1, "pool_size": 4, "temperature": 0.9,
         "temperature_mode": "fixed", "final_temperature": None, "pool_init": "vocabulary",
         "task_embedding_init": "name", "scheduler_init_std": 1.0, "task_embedding_scale": 0.5,
-        "gate_bias": -2.0, "head_scale": 16.0,
+        "gate_bias": -2.0, "head_scale": 16.0, "attention_size": 4, "attention_temperature": 2.0,
     },
     "source_training": {
         "seed": 13, "max_steps": 4, "batch_size": 4, "max_train_rows": 100, "dev_rows": 2,

@@ -108,6 +108,12 @@ def test_a_model_with_a_teacher_is_trained_after_it(project, backbone_folder):
     assert read_record(project.source_record("mpt"))["question"]["teacher"]["weight"] == 0.9
 
 
+def test_prompts_of_each_input_are_adapted_from_single_task_sources(project, backbone_folder):
+    point = {**RATES, "gate_learning_rate": 0.001}
+    with_method(project, backbone_folder, "attempt", "single_task", "attempt", point)
+    assert run(project, "attempt").ran == 4
+
+
 @pytest.mark.parametrize("source", [None, "full_finetune"])
 def test_full_finetuning_of_one_cell_leaves_the_next_one_as_it_was(
     project, backbone_folder, source

@@ -17,7 +17,7 @@ def test_the_projects_own_settings_are_whole():
     assert len(settings.gym.targets) >= 20
     assert len(settings.gym.seeds) == 5
     assert settings.methods.keys() >= {
-        "dpf", "single_task", "shared_prompt", "spot", "mpt", "heads_only",
+        "dpf", "single_task", "shared_prompt", "spot", "attempt", "mpt", "heads_only",
         "full_finetune_multitask", "full_finetune_direct",
     }  # fmt: skip
     assert {len(method.sweep) <= 6 for method in settings.methods.values()} == {True}
