@@ -7,6 +7,7 @@ from functools import cached_property
 
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.loading import load_backbone
+from dpf_core.errors import CheckpointError
 from dpf_core.examples import TaskExamples, encode_rows, head_spec
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
@@ -62,7 +63,14 @@ class Worker:
         if name not in self._sources:
             key = source_key(self.settings, name, self.environment, self.gym)
             folder = self.layout.source_model(name, key)
-            self._sources = {name: load_pool(folder, self.backbone)}  # one at a time: memory
+            try:
+                model = load_pool(folder, self.backbone)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"a source model must be whole and of this version, got: {error} Remove "
+                    f"{folder}; it is trained again."
+                ) from error
+            self._sources = {name: model}  # one at a time: memory
         return self._sources[name]
 
     def rows(self, task: str, split: str, seed: int) -> TaskExamples:

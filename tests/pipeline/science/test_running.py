@@ -136,7 +136,7 @@ def test_a_damaged_source_model_is_refused(project):
     (folder,) = (project.work / "sources").iterdir()
     (folder / "pool.safetensors").write_bytes(b"x")
     project.cells("dpf").unlink()
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"got: .*Remove .*; it is trained again"):
         run_cells(place(project), ["dpf"], num_processes=1)
 
 
