@@ -1,7 +1,8 @@
 """The command `dpf`: parses words, prints errors as one sentence, and imports nothing heavy.
 
 Gym commands are in `gym_cli.py`, commands of the other stages in `stage_cli.py`, suites in
-`suite_cli.py`, `dpf autotune` in `autotune_cli.py`, benchmarks in `bench_cli.py`.
+`suite_cli.py`, `dpf autotune` in `autotune_cli.py`, benchmarks in `bench_cli.py`, transfer in
+`science_cli.py`.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from dpf_core import __version__
-from pipeline import autotune_cli, bench_cli, gym_cli, stage_cli, suite_cli
+from pipeline import autotune_cli, bench_cli, gym_cli, science_cli, stage_cli, suite_cli
 from pipeline.refusals import in_one_sentence
 
 
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     suite_cli.add_parser(commands)
     autotune_cli.add_parser(commands)
     bench_cli.add_parser(commands)
+    science_cli.add_parser(commands)
     return parser
 
 

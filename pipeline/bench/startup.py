@@ -61,7 +61,7 @@ def why_no_dvc(root: Path) -> str | None:
     """Return why `dvc repro` would not be a no-op in a folder, or None where it is one."""
     if not (root / "dvc.lock").is_file():
         return "no dvc.lock here, so no stage has run"
-    command = [*_dvc(), "status", "--json"]
+    command = [*_dvc(), "status", "dvc.yaml", "--json"]  # what `dvc repro` looks at
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return f"dvc status fails: {_last_line(done.stderr)}"

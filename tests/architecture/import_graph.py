@@ -12,6 +12,7 @@ from pathlib import Path
 from dpf_core.config import SECTIONS
 
 PACKAGES = ("dpf_core", "pipeline")
+SCIENCE = Path("pipeline/science")
 
 
 @cache
@@ -81,6 +82,8 @@ def data_files(module: Path) -> frozenset[Path]:
     docstrings = {ast.get_docstring(n, clean=False) for n in ast.walk(tree) if _has_docstring(n)}
     strings = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)} - docstrings
     candidates = {p for p in module.parent.rglob("*") if p.is_file() and _is_data(p)}
+    if SCIENCE not in module.parents:  # it has a params.yaml and a dvc.yaml of its own
+        candidates = {path for path in candidates if SCIENCE not in path.parents}
     found: set[Path] = set()
     texts = [text for text in strings if isinstance(text, str)]
     while new := {p for p in candidates - found if any(p.name in text for text in texts)}:

@@ -1,0 +1,156 @@
+"""What shapes a result, as JSON values and as a key; equal keys mean equal results.
+
+Code is not part of a key: every comment would make every cell stale. Whoever changes code so that a
+score changes raises `PROTOCOL`. The hash of the code stands beside each result.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dpf_core
+import pipeline
+from dpf_core.backbone.files import resolve_directory, weights_sha256
+from dpf_core.config import ModelConfig
+from dpf_core.config_reading import to_mapping
+from dpf_core.gym.manifest import TaskRecord
+from pipeline.science.rows import ScienceGym
+from pipeline.science.settings import MethodSettings, ScienceSettings, SweepPoint
+
+PROTOCOL = 1
+"""Raised when code changes a score."""
+_KEY_CHARACTERS = 16
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """What settings do not say: weights and torch."""
+
+    backbone_sha256: str
+    torch: str
+
+    @classmethod
+    def here(cls, settings: ScienceSettings) -> "Environment":
+        """Return that of this process.
+
+        Raises:
+            ConfigError: The backbone is not there.
+        """
+        sha256 = weights_sha256(resolve_directory(settings.backbone))
+        return cls(backbone_sha256=sha256, torch=version("torch"))
+
+
+def digest(value: Any) -> str:
+    """Return the key of JSON values."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_CHARACTERS]
+
+
+def method_setup(
+    settings: ScienceSettings,
+    method: MethodSettings,
+    point: SweepPoint,
+    environment: Environment,
+    source_key: str | None,
+) -> Json:
+    """Return all that shapes a method's cells but their rows and seeds.
+
+    Args:
+        settings: Of the science.
+        method: One of them.
+        point: Of its sweep.
+        environment: Where it runs.
+        source_key: Of the source model that it starts from.
+    """
+    source = None
+    if method.source is not None:
+        source = {"key": source_key, "settings": source_question(settings, method.source)}
+    return {
+        **_shared(settings, environment),
+        "model": _model(method.model),
+        "adapt": asdict(point.adapt),
+        "train": point.result_changing,
+        "source": source,
+        "retrieves": method.retrieves,
+        "num_resamples": settings.gain.num_resamples,
+    }
+
+
+def source_question(settings: ScienceSettings, name: str) -> Json:
+    """Return what the settings say of a source model: all that shapes it but rows and machine."""
+    source, teacher = settings.sources[name], None
+    if source.teacher is not None:
+        question = source_question(settings, source.teacher.source)
+        teacher = {"weight": source.teacher.weight, "question": question}
+    train = to_mapping(source.train)
+    if source.model.method != "full_finetune":
+        del train["backbone_learning_rate"]
+    return {
+        "model": _model(source.model),
+        "train": train,
+        "teacher": teacher,
+        "tasks": list(settings.gym.sources),
+    }
+
+
+def source_key(
+    settings: ScienceSettings, name: str, environment: Environment, gym: ScienceGym
+) -> str:
+    """Return the key of a source model."""
+    rows = [
+        [gym.sha256(task, "full_train"), _spec(gym.task(task))] for task in settings.gym.sources
+    ]
+    return digest([_shared(settings, environment), source_question(settings, name), rows])
+
+
+def data_key(gym: ScienceGym, task: str, seed: int) -> str:
+    """Return the key of a target's few-shot and test rows.
+
+    Raises:
+        GymError: The task has no files for the seed.
+    """
+    files = [gym.sha256(task, split, seed) for split in ("train", "dev", "test")]
+    return digest([files, _spec(gym.task(task))])
+
+
+def cell_key(setup: Mapping[str, Any], data: str, seed: int) -> str:
+    """Return the key of one cell."""
+    return digest([setup, data, seed])
+
+
+@cache
+def code_hash() -> str:
+    """Return the hash of this project's code."""
+    lines = []
+    for package in (dpf_core, pipeline):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            text = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines.append(f"{root.name}/{path.relative_to(root).as_posix()} {text}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:_KEY_CHARACTERS]
+
+
+def _shared(settings: ScienceSettings, environment: Environment) -> Json:
+    return {
+        "protocol": PROTOCOL,
+        "runtime": asdict(settings.runtime),
+        "backbone": to_mapping(settings.backbone) | {"sha256": environment.backbone_sha256},
+        "torch": environment.torch,
+    }
+
+
+def _model(config: ModelConfig) -> Json:
+    """Return a model's settings without those of attention where it has none."""
+    useless = () if config.method == "attempt" else ("attention_size", "attention_temperature")
+    return {name: value for name, value in to_mapping(config).items() if name not in useless}
+
+
+def _spec(record: TaskRecord) -> list[Any]:
+    """Return what a model sees of a task besides its rows."""
+    return [record.kind, record.labels, record.label_texts, record.metric, record.description]

@@ -1,0 +1,60 @@
+"""Where the science reads and writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import paths
+from pipeline.science.settings import PARAMS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Files and folders; the defaults are the project's."""
+
+    params: Path = PARAMS
+    work: Path = paths.SCIENCE
+    """What can be made again: gym, source models, checkpoints."""
+    metrics: Path = paths.SCIENCE_METRICS
+    transfer: Path = paths.TRANSFER_METRICS
+
+    @classmethod
+    def below(cls, root: Path) -> "Layout":
+        """Return the same in another project folder."""
+        usual = cls()
+        return cls(
+            params=root / usual.params,
+            work=root / usual.work,
+            metrics=root / usual.metrics,
+            transfer=root / usual.transfer,
+        )
+
+    @property
+    def gym(self) -> Path:
+        """Folder of the built gym."""
+        return self.work / "gym"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Parent of one folder a source model in training."""
+        return self.work / "checkpoints"
+
+    def source_model(self, name: str, key: str) -> Path:
+        """Folder of a trained source model."""
+        return self.work / "sources" / f"{name}-{key}"
+
+    @property
+    def protocol(self) -> Path:
+        """What the gym holds, and which leaks were looked for."""
+        return self.metrics / "protocol.json"
+
+    def source_record(self, name: str) -> Path:
+        """What came out of a source training."""
+        return self.metrics / "sources" / f"{name}.json"
+
+    def tuning_record(self, method: str) -> Path:
+        """A method's sweep."""
+        return self.metrics / "tuning" / f"{method}.json"
+
+    def cells(self, method: str) -> Path:
+        """A method's cells."""
+        return self.metrics / "cells" / f"{method}.json"

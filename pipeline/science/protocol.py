@@ -1,0 +1,101 @@
+"""Opening the science: settings, rows and machine, checked before anything is trained.
+
+What was checked stands in `protocol.json`: hashes and counts of the rows, and the leaks looked for.
+"""
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from dpf_core.config_reading import to_mapping
+from dpf_core.files import sha256_file, write_json
+from dpf_core.gym.manifest import MANIFEST_FILE
+from pipeline.science.jobs import Place
+from pipeline.science.keys import Environment
+from pipeline.science.layout import Layout
+from pipeline.science.records import read_record
+from pipeline.science.rows import (
+    MIRROR_VARIABLE,
+    ScienceGym,
+    build_science_gym,
+    check_leaks,
+    check_rows,
+    open_gym,
+)
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
+
+
+def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
+    """Return where cells run, after every check that needs no training.
+
+    The search for leaks reads all training rows, so it is made once for a gym.
+
+    Args:
+        layout: Files and folders.
+        mirror: Folder of parquet files, for rows that are not there yet.
+        jobs: Processes that look for leaks.
+
+    Raises:
+        ConfigError: Settings are wrong, source and target sets overlap, or a mirror is needed.
+        GymError: A seed has no file, a target no dev rows, or a source holds rows of a target.
+    """
+    settings = load_science(layout.params)
+    gym = open_gym(layout.gym, settings.gym, mirror)
+    check_rows(gym, settings.gym)
+    asked = _asked(gym, settings)
+    record = read_record(layout.protocol)
+    if record is None or record.get("asked") != asked:
+        write_protocol(layout, settings, gym, jobs=jobs)
+    return Place(settings=settings, layout=layout, gym=gym, environment=Environment.here(settings))
+
+
+def build_protocol(layout: Layout, *, mirror: str | None, jobs: int) -> dict[str, Any]:
+    """Check the rows and record them; with a mirror, build first what has changed in it.
+
+    Raises:
+        DPFError: As `open_place`.
+    """
+    settings = load_science(layout.params)
+    has_mirror = mirror or os.environ.get(MIRROR_VARIABLE)
+    gym = (build_science_gym if has_mirror else open_gym)(layout.gym, settings.gym, mirror)
+    check_rows(gym, settings.gym)
+    return write_protocol(layout, settings, gym, jobs=jobs)
+
+
+def write_protocol(
+    layout: Layout, settings: ScienceSettings, gym: ScienceGym, *, jobs: int
+) -> dict[str, Any]:
+    """Look for leaks and write what was checked.
+
+    Raises:
+        GymError: A source holds rows of a target.
+        OSError: The file cannot be written.
+    """
+    leaks = check_leaks(gym, settings.gym, jobs=jobs)
+    record = {
+        "asked": _asked(gym, settings),
+        "leaks": leaks,
+        "targets": {name: _counts(gym, name) for name in settings.gym.targets},
+        "sources": {name: _counts(gym, name) for name in settings.gym.sources},
+    }
+    layout.protocol.parent.mkdir(parents=True, exist_ok=True)
+    write_json(layout.protocol, record)
+    return record
+
+
+def _asked(gym: ScienceGym, settings: ScienceSettings) -> dict[str, Any]:
+    manifest = sha256_file(gym.folder / MANIFEST_FILE)
+    return {"gym_manifest_sha256": manifest, "gym": to_mapping(settings.gym)}
+
+
+def _counts(gym: ScienceGym, name: str) -> dict[str, Any]:
+    record = gym.task(name)
+    return {
+        "kind": record.kind,
+        "metric": record.metric,
+        "shots": record.shots,
+        "status": record.status,
+        "licence": record.licence,
+        **asdict(record.rows),
+    }

@@ -1,0 +1,177 @@
+"""The science as one self-contained HTML page: no network, no script needed.
+
+It says what the records say. Every figure names the command that makes it, the commit, and the hash
+of the rows. Texts of the data are escaped values, never templates.
+"""
+
+import base64
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from dpf_core.errors import DPFError
+from dpf_core.files import write_text_atomic
+from pipeline.report_words import FILTERS
+from pipeline.science.figures import science_figures
+from pipeline.science.keys import Json
+from pipeline.science.layout import Layout
+from pipeline.science.records import read_record
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
+
+_HERE = Path(__file__).parent
+_TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
+_COMMAND = "dvc repro pipeline/science/dvc.yaml && dpf science report --out DIR"
+
+METHODS = {
+    "dpf": "A fused prompt from the pool that the sources trained.",
+    "single_task": "A prompt of its own, from nothing: what PTG divides by.",
+    "shared_prompt": "The one prompt that all sources trained, tuned further.",
+    "spot": "The source task's prompt that is nearest, tuned further (SPoT, arXiv 2110.07904).",
+    "attempt": "Attention of each input over frozen source prompts (ATTEMPT, arXiv 2205.11961).",
+    "mpt": "A shared prompt times a task's rank-one factor, distilled (MPT, arXiv 2303.02861).",
+    "heads_only": "No prompt; the head alone learns.",
+    "full_finetune_multitask": "Every weight, first on the sources: the ceiling.",
+    "full_finetune_direct": "Every weight, on the target alone.",
+}
+"""What a method does to a target; others are shown under their names alone."""
+
+FIGURES = {
+    "gains": (
+        "Gain of every method over the baseline with its interval",
+        "Mean over the targets of score over baseline, with a bootstrap interval over targets and "
+        "seeds. Open circles: the median ratio, which no single target can carry.",
+    ),
+    "targets": (
+        "Difference to the baseline on every target",
+        "Targets whose whole interval lies below zero are hurt. Intervals are over seeds and test "
+        "rows, drawn alike for both methods.",
+    ),
+    "differences": (
+        "Heat map of differences to the baseline by target and method",
+        "Blue: better than the baseline; orange: worse. Correlations are taken as (1 + x) / 2.",
+    ),
+}
+"""File stem -> alternative text and caption, in the order of the page."""
+
+
+def write_report(layout: Layout, out_dir: Path) -> Path:
+    """Write `index.html` into a folder, made if missing, and return its path.
+
+    Raises:
+        DPFError: There is no table, or a record is damaged; an earlier page is untouched.
+        OSError: The folder cannot be written.
+    """
+    html = build_report(layout, commit=current_commit(Path()))
+    out_dir.mkdir(parents=True, exist_ok=True)
+    write_text_atomic(out_dir / "index.html", html)
+    return out_dir / "index.html"
+
+
+def build_report(layout: Layout, *, commit: str) -> str:
+    """Return the page's HTML.
+
+    Args:
+        layout: Where the records lie.
+        commit: Of the code that made it, in words.
+
+    Raises:
+        DPFError: There is no table, or a record is damaged.
+    """
+    settings = load_science(layout.params)
+    table = read_record(layout.transfer)
+    if table is None:
+        raise DPFError(
+            f"the table must be there, got no {layout.transfer}. Run: dpf science transfer."
+        )
+    try:
+        table = _ordered(table, settings)
+        return (
+            _environment()
+            .get_template("science.html.j2")
+            .render(
+                table=table,
+                settings=settings,
+                words=METHODS,
+                tuning=_records(layout.tuning_record, settings.methods),
+                sources=_records(layout.source_record, settings.sources),
+                protocol=read_record(layout.protocol) or {},
+                figures=_figures(table, settings, commit),
+                commit=commit,
+                command=_COMMAND,
+            )
+        )
+    except (jinja2.UndefinedError, LookupError, TypeError, ValueError) as error:
+        raise DPFError(
+            f"the records must have the form of this version, got: {error}. Run: dpf science "
+            "transfer."
+        ) from error
+
+
+def current_commit(folder: Path) -> str:
+    """Return the commit of a folder's repository in words, and whether files differ from it."""
+    words = [["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"]]
+    said = []
+    for arguments in words:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            return "no commit: not a Git repository"
+        said.append(done.stdout.strip())
+    return said[0] + (" with uncommitted changes" if said[1] else "")
+
+
+def _records(path_of: Any, names: Mapping[str, Any]) -> dict[str, Json]:
+    found = {name: read_record(path_of(name)) for name in names}
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def _ordered(table: Json, settings: ScienceSettings) -> Json:
+    """Return the table with methods and targets in the order of the settings, not of names."""
+    orders = {
+        "methods": settings.methods,
+        "against": settings.methods,
+        "targets": settings.gym.targets,
+    }
+    return table | {
+        part: {name: table[part][name] for name in order if name in table[part]}
+        for part, order in orders.items()
+    }
+
+
+def _figures(table: Json, settings: ScienceSettings, commit: str) -> dict[str, dict[str, str]]:
+    """Return stem -> data URI and words of each figure, where it came from included."""
+    rows = table["made_with"]["gym_manifest_sha256"]
+    origin = f"Command: {_COMMAND}. Commit: {commit}. Rows, SHA-256: {rows[:16]}."
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in science_figures(table, Path(folder)):
+            alt, caption = FIGURES[path.stem]
+            uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+            found[path.stem] = {"uri": uri, "alt": alt, "caption": f"{caption} {origin}"}
+    return found
+
+
+def _heat(difference: float) -> str:
+    """Return the colour of a cell, stronger the larger the difference; noise stays pale."""
+    side = "accent" if difference > 0 else "alarm"
+    share = min(60, round(abs(difference) * 300))
+    return f"color-mix(in srgb, var(--{side}) {share}%, transparent)"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS | {"heat": _heat})
+    return environment

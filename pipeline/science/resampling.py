@@ -1,0 +1,111 @@
+"""A target's score on bootstrap resamples of its test rows, by the metric that scores all of them.
+
+Every method gets the same resamples of a target, so that two methods can be compared in pairs.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpf_core.evaluation.metrics import Answer, accepted, score
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def resampled_rows(task: str, num_rows: int, num_resamples: int) -> Ints:
+    """Return [R, N], row numbers drawn with replacement; they follow from the task's name alone.
+
+    Args:
+        task: Whose test rows are drawn.
+        num_rows: N.
+        num_resamples: R.
+    """
+    seed = int.from_bytes(hashlib.sha256(task.encode()).digest()[:8])
+    return np.random.default_rng(seed).integers(num_rows, size=(num_resamples, num_rows))
+
+
+def resampled_scores(
+    metric: str, predictions: Sequence[str], answers: Sequence[Answer], rows: Ints
+) -> list[float]:
+    """Return [R] scores, each equal to the metric's on the rows of one resample.
+
+    Args:
+        metric: CrossFit's name of it.
+        predictions: [N].
+        answers: [N].
+        rows: [R, N] row numbers.
+
+    Raises:
+        ConfigError: There is no such metric, or no row.
+        GymError: An answer is not what the metric reads.
+    """
+    fast = _FAST.get(metric)
+    if fast is not None:
+        return [float(value) for value in fast(predictions, answers, rows)]
+    return [
+        score(metric, [predictions[i] for i in drawn], [answers[i] for i in drawn])
+        for drawn in rows.tolist()
+    ]
+
+
+def _row_by_row(
+    metric: str,
+) -> Callable[[Sequence[str], Sequence[Answer], Ints], Floats]:
+    """Return the function for a metric that is a mean over rows."""
+
+    def resampled(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints) -> Floats:
+        pairs = zip(predictions, answers, strict=True)
+        by_row = np.array([score(metric, [prediction], [answer]) for prediction, answer in pairs])
+        means: Floats = by_row[rows].mean(axis=1)
+        return means
+
+    return resampled
+
+
+def _macro_f1(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints) -> Floats:
+    tables = _confusion(_references(answers), [text.strip() for text in predictions], rows)
+    right = tables.diagonal(axis1=1, axis2=2)  # [R, C]
+    seen = tables.sum(axis=1) + tables.sum(axis=2)
+    f1 = 2 * right / np.maximum(seen, 1)
+    macro: Floats = f1.sum(axis=1) / (seen > 0).sum(axis=1)
+    return macro
+
+
+def _matthews(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints) -> Floats:
+    texts = [_references(answers), [text.strip() for text in predictions]]
+    pair = [["01"[text == "acceptable"] for text in side] for side in texts]
+    tables = _confusion(pair[0], pair[1], rows, names=["0", "1"]).astype(np.float64)
+    (tn, fp), (fn, tp) = tables.transpose(1, 2, 0)
+    scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    correlation: Floats = np.where(scale > 0, tp * tn - fp * fn, 0.0) / np.maximum(scale, 1)
+    return correlation
+
+
+def _confusion(
+    answers: Sequence[str], predictions: Sequence[str], rows: Ints, names: Sequence[str] = ()
+) -> Ints:
+    """Return [R, C, C] counts of each (answer, prediction) among the rows of each resample."""
+    known = {name: i for i, name in enumerate(names or sorted({*answers, *predictions}))}
+    size = len(known)
+    pairs = zip(answers, predictions, strict=True)
+    codes = np.array([known[answer] * size + known[prediction] for answer, prediction in pairs])
+    counts = [np.bincount(drawn, minlength=size * size) for drawn in codes[rows]]
+    return np.stack(counts).reshape(-1, size, size)
+
+
+def _references(answers: Sequence[Answer]) -> list[str]:
+    return [accepted(answer)[0].strip() for answer in answers]
+
+
+_FAST: dict[str, Callable[[Sequence[str], Sequence[Answer], Ints], Floats]] = {
+    "ACC": _row_by_row("ACC"),
+    "EM": _row_by_row("EM"),
+    "QA-F1": _row_by_row("QA-F1"),
+    "Rouge-L": _row_by_row("Rouge-L"),
+    "Classification-F1": _macro_f1,
+    "Matthew-Correlation": _matthews,
+}
+"""Metrics that need not be computed anew for each resample."""

@@ -1,0 +1,169 @@
+"""The gym of targets and sources: built from a mirror once, and checked before anything is trained.
+
+What needs no row (names, roles, related tasks) is checked in `sets.py`.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpf_core.errors import ConfigError, GymError
+from dpf_core.files import sha256_file
+from dpf_core.gym.build import build_gym
+from dpf_core.gym.catalogue import select_tasks
+from dpf_core.gym.leak_report import Leak
+from dpf_core.gym.leaks import find_leaks
+from dpf_core.gym.manifest import MANIFEST_FILE, Manifest, TaskRecord
+from dpf_core.gym.official import few_shot_file, full_train_file
+from dpf_core.gym.reader import Row, load_manifest, read_split
+from dpf_core.gym.sources import open_source
+from pipeline.science.settings import GymSettings
+
+MIRROR_VARIABLE = "DPF_MIRROR"
+
+
+@dataclass(frozen=True, slots=True)
+class ScienceGym:
+    """A built gym that holds at least the tasks of the science."""
+
+    folder: Path
+    manifest: Manifest
+
+    def task(self, name: str) -> TaskRecord:
+        """Return what the manifest says of a task."""
+        return self.manifest.task(name)
+
+    def rows(self, task: str, split: str, seed: int | None = None) -> list[Row]:
+        """Return the rows of one of a task's files.
+
+        Raises:
+            GymError: There is none for the seed, or it is not what the manifest says.
+        """
+        self.check_file(task, split, seed)
+        return read_split(self.folder, self.task(task), split, seed)
+
+    def sha256(self, task: str, split: str, seed: int | None = None) -> str:
+        """Return what the manifest says of a file's bytes.
+
+        Raises:
+            GymError: There is none for the seed.
+        """
+        record = self.task(task)
+        return record.files[_file_name(record, split, seed)].sha256
+
+    def check_file(self, task: str, split: str, seed: int | None = None) -> None:
+        """Return if a file is what the manifest says.
+
+        Raises:
+            GymError: There is none for the seed, or its bytes have changed.
+        """
+        wanted = self.sha256(task, split, seed)
+        path = self.folder / task / _file_name(self.task(task), split, seed)
+        found = sha256_file(path) if path.is_file() else "no such file"
+        if found != wanted:
+            raise GymError(
+                f"a file of the gym must have the SHA-256 {wanted} as the manifest says, got "
+                f"{found} ({path}). Remove {self.folder}; it is built again."
+            )
+
+
+def open_gym(folder: Path, settings: GymSettings, mirror: str | None) -> ScienceGym:
+    """Return the gym, built from a mirror where it is not there or lacks a task.
+
+    Args:
+        folder: Of the gym.
+        settings: Its tasks.
+        mirror: Folder of parquet files; None for the one that the environment names, if any.
+
+    Raises:
+        ConfigError: Rows are needed and no mirror is named.
+        GymError: A task cannot be built.
+    """
+    wanted = {*settings.targets, *settings.sources}
+    if (folder / MANIFEST_FILE).is_file():
+        manifest = load_manifest(folder)
+        if wanted <= {task.name for task in manifest.tasks}:
+            return ScienceGym(folder, manifest)
+    return build_science_gym(folder, settings, mirror)
+
+
+def build_science_gym(folder: Path, settings: GymSettings, mirror: str | None) -> ScienceGym:
+    """Build the gym; tasks of an earlier one that did not change are taken over.
+
+    Raises:
+        ConfigError: No mirror is named.
+        GymError: A task cannot be built.
+    """
+    mirror = mirror or os.environ.get(MIRROR_VARIABLE)
+    if not mirror:
+        raise ConfigError(
+            f"the rows of CrossFit's tasks must come from a mirror, got none ({folder} does not "
+            f"hold all tasks). Name it with --mirror DIR or {MIRROR_VARIABLE}: a folder of "
+            "parquet files, <source id>/<config or default>/<split>.parquet."
+        )
+    source = open_source("mirror", mirror_dir=Path(mirror))
+    selection = select_tasks(source, sorted({*settings.targets, *settings.sources}))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return ScienceGym(folder, build_gym(source, selection.specs, folder))
+
+
+def check_rows(gym: ScienceGym, settings: GymSettings) -> None:
+    """Return if every target has few-shot files with rows for every seed, and a test file.
+
+    Raises:
+        GymError: A seed has no file, or a target no dev or test rows.
+    """
+    for name in settings.targets:
+        record = gym.task(name)
+        for seed in settings.seeds:
+            for split in ("train", "dev", "test"):
+                file = _file_name(record, split, seed)
+                if not record.files[file].rows:
+                    raise GymError(
+                        f"a target must have {split} rows, got 0 ({name}, {file}). Remove it from "
+                        "gym.targets in pipeline/science/params.yaml, or correct its source."
+                    )
+
+
+def check_leaks(gym: ScienceGym, settings: GymSettings, *, jobs: int) -> list[dict[str, Any]]:
+    """Return the leaks from sources to targets that are small enough to stay, as JSON values.
+
+    Raises:
+        GymError: A source holds more of a target's rows than the settings allow.
+    """
+    report = find_leaks(gym.folder, min_similarity=settings.min_similarity, jobs=jobs)
+    crossing = [
+        leak
+        for leak in report.leaks
+        if leak.source in settings.sources and leak.target in settings.targets
+    ]
+    refused = [leak for leak in crossing if leak.share > settings.max_leak_fraction]
+    if refused:
+        sources = ", ".join(sorted({leak.source for leak in refused}))
+        raise GymError(
+            f"sources must hold at most {settings.max_leak_fraction:.1%} of a target's test or "
+            f"few-shot rows, got {'; '.join(map(_describe, refused))}. Remove from gym.sources in "
+            f"pipeline/science/params.yaml: {sources}."
+        )
+    return [leak.to_json() for leak in crossing]
+
+
+def _describe(leak: Leak) -> str:
+    return (
+        f"{leak.test.share:.1%} of the test and {leak.few_shot.share:.1%} of the few-shot rows of "
+        f"{leak.target} in {leak.source}"
+    )
+
+
+def _file_name(record: TaskRecord, split: str, seed: int | None) -> str:
+    if split == "full_train":
+        return full_train_file(record.name)
+    name = few_shot_file(record.name, record.shots, seed, split)  # type: ignore[arg-type]
+    if name not in record.files:
+        raise GymError(
+            f"a seed must be one that the task has files for, {', '.join(record.rows.train)}, got "
+            f"{seed} ({record.name}, no {name}). Correct the seed, or gym.seeds in "
+            "pipeline/science/params.yaml."
+        )
+    return name

@@ -1,0 +1,173 @@
+"""Filling what is missing: source models, sweeps, cells. What is there already is not run again."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline.science.cell import CellJob
+from pipeline.science.jobs import Place, run_jobs
+from pipeline.science.keys import cell_key, data_key, method_setup, source_key
+from pipeline.science.records import Cell, add_cell, read_cells, read_record
+from pipeline.science.source_training import record_source, source_jobs
+from pipeline.science.tuning import Sweep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """How much a run had to do."""
+
+    ran: int
+    kept: int
+
+
+def run_cells(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
+    """Run the missing cells of methods; each is on disk as soon as it is done.
+
+    Args:
+        place: Where they run.
+        names: Methods.
+        num_processes: At a time.
+
+    Raises:
+        ConfigError: A method is unknown or has no record of its tuning.
+        DPFError: A cell or a source model cannot be made; what is done stays done.
+    """
+    for name in names:
+        Sweep(place.settings, place.layout, name).require()
+    missing = [job for name in names for job in missing_cells(place, name)]
+    total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
+    make_sources(place, {job.name for job in missing}, num_processes=num_processes)
+    with closing(run_jobs(place, missing, num_processes)) as results:
+        for job, cell in _shown(results, len(missing), "cells", "cell"):
+            path = place.layout.cells(job.name)
+            add_cell(path, job.name, job.setup, (job.target, job.seed), cell)
+            _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
+    return Done(ran=len(missing), kept=total - len(missing))
+
+
+def missing_cells(place: Place, name: str) -> list[CellJob]:
+    """Return the cells of a method that are absent, or were made of something else.
+
+    Raises:
+        ConfigError: The method has no record of its tuning, or its file is damaged.
+        GymError: A target has no files for a seed.
+    """
+    recorded = read_cells(place.layout.cells(name))
+    jobs = cell_jobs(place, name)
+    if recorded is None:
+        return jobs
+    return [job for job in jobs if not is_recorded(place, job, recorded.cells)]
+
+
+def cell_jobs(place: Place, name: str) -> list[CellJob]:
+    """Return the jobs of all cells of a method, under the settings that tuning has chosen.
+
+    Raises:
+        ConfigError: The method has no record of its tuning.
+    """
+    point = Sweep(place.settings, place.layout, name).require()
+    method = place.settings.method(name)
+    setup = method_setup(
+        place.settings, method, method.sweep[point], place.environment, key_of_source(place, name)
+    )
+    gym = place.settings.gym
+    return [
+        CellJob(name=name, point=point, target=target, seed=seed, setup=setup)
+        for target in gym.targets
+        for seed in gym.seeds
+    ]
+
+
+def is_recorded(place: Place, job: CellJob, cells: dict[tuple[str, int], Cell]) -> bool:
+    """Return whether a cell is there that follows from the same settings, rows and machine."""
+    found = cells.get((job.target, job.seed))
+    data = data_key(place.gym, job.target, job.seed)
+    return found is not None and found.key == cell_key(job.setup, data, job.seed)
+
+
+def tune(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
+    """Try the missing points of methods' sweeps on the dev rows of the tuning targets.
+
+    Raises:
+        DPFError: A method is unknown, or a point cannot be run; what is done stays done.
+    """
+    sweeps = {name: Sweep(place.settings, place.layout, name) for name in names}
+    jobs = [
+        job
+        for name, sweep in sweeps.items()
+        for job in sweep.missing(place.environment, place.gym, key_of_source(place, name))
+    ]
+    total = sum(len(sweep.method.sweep) for sweep in sweeps.values())
+    make_sources(place, {job.name for job in jobs}, num_processes=num_processes)
+    with closing(run_jobs(place, jobs, num_processes)) as results:
+        for job, outcome in _shown(results, len(jobs), "tune", "run"):
+            sweeps[job.name].add(job, outcome)
+            _say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
+    return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
+
+
+def make_sources(place: Place, methods: set[str], *, num_processes: int) -> None:
+    """Train the source models that methods start from, where they are not there.
+
+    Raises:
+        DPFError: One cannot be trained.
+    """
+    starts = [place.settings.method(name).source for name in methods]
+    _make(place, {source for source in starts if source is not None}, num_processes)
+
+
+def record_sources(place: Place, *, num_processes: int) -> Done:
+    """Train the source models of which there is no record, whether or not a cell is missing.
+
+    Raises:
+        DPFError: One cannot be trained.
+    """
+    names = set(place.settings.sources)
+    missing = {name for name in names if not _is_source_recorded(place, name)}
+    _make(place, missing, num_processes)
+    return Done(ran=len(missing), kept=len(names) - len(missing))
+
+
+def _is_source_recorded(place: Place, name: str) -> bool:
+    record = read_record(place.layout.source_record(name))
+    return record is not None and record.get("key") == _source_key(place, name)
+
+
+def _make(place: Place, sources: set[str], num_processes: int) -> None:
+    settings, layout = place.settings, place.layout
+    rounds = source_jobs(settings, layout, place.environment, place.gym, sources)
+    for jobs in rounds:
+        with closing(run_jobs(place, jobs, num_processes)) as results:
+            for job, record in _shown(results, len(jobs), "sources", "model"):
+                record_source(layout, job.name, job.key)
+                _say(f"source {job.name}: dev {record['dev_mean_score']:.4f}")
+    for name in sources:
+        record_source(layout, name, _source_key(place, name))
+
+
+def key_of_source(place: Place, name: str) -> str | None:
+    """Return the key of the source model that a method starts from, None for none."""
+    source = place.settings.method(name).source
+    if source is None:
+        return None
+    return _source_key(place, source)
+
+
+def _source_key(place: Place, source: str) -> str:
+    return source_key(place.settings, source, place.environment, place.gym)
+
+
+def _shown(results: Any, total: int, what: str, unit: str) -> Iterator[Any]:
+    """Yield results under a progress bar, which is shown on a terminal alone."""
+    bar = tqdm(results, total=total, desc=what, unit=unit, disable=None if total else True)
+    yield from bar
+
+
+def _say(line: str) -> None:
+    """Print a line where no progress bar is shown."""
+    if not sys.stderr.isatty():
+        print(line, flush=True)

@@ -1,0 +1,169 @@
+"""A source model: trained on the full training rows of all source tasks together, once.
+
+It lies in a folder named by the key of all that shapes it; what came out stands in a small record.
+"""
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dpf_core.build import build_model
+from dpf_core.distillation import distil
+from dpf_core.errors import ConfigError
+from dpf_core.examples import RowCounts, head_spec
+from dpf_core.files import sha256_file, write_json
+from dpf_core.model import DPFModel
+from dpf_core.pool_io import save_pool
+from dpf_core.training.checkpoint import CheckpointStore
+from dpf_core.training.loop import TrainResult, train
+from pipeline.science.keys import Environment, Json, code_hash, source_key, source_question
+from pipeline.science.layout import Layout
+from pipeline.science.records import read_record
+from pipeline.science.rows import ScienceGym
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.worker import Worker
+from pipeline.training import load_training_sets
+
+_RECORD = "record.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceJob:
+    """A source model to train."""
+
+    name: str
+    key: str
+
+    def run(self, worker: Worker) -> Json:
+        """Train a source model, write it, and return its record.
+
+        A training that was killed goes on at its last checkpoint.
+
+        Raises:
+            DPFError: Rows or settings are wrong, or the teacher is not there.
+            OSError: The folder cannot be written.
+        """
+        started = time.perf_counter()
+        settings = worker.settings.sources[self.name]
+        worker.seed(settings.train.seed)
+        records = [worker.gym.task(task) for task in worker.settings.gym.sources]
+        for record in records:
+            worker.gym.check_file(record.name, "full_train")
+        model = build_model(
+            worker.backbone,
+            [head_spec(record) for record in records],
+            settings.model,
+            torch.Generator().manual_seed(settings.train.seed),
+        )
+        train_sets, dev_sets, counts = load_training_sets(
+            worker.gym.folder, records, model, settings.train
+        )
+        if settings.teacher is not None:
+            teacher = worker.source(settings.teacher.source)
+            distil(model, teacher, weight=settings.teacher.weight)
+        checkpoints = CheckpointStore(worker.layout.checkpoints / self.key)
+        result = train(model, train_sets, dev_sets, settings.train, checkpoints=checkpoints)
+        outcome = {
+            "key": self.key,
+            "question": source_question(worker.settings, self.name),
+            "environment": asdict(worker.environment),
+            "code": code_hash(),
+            "seconds": round(time.perf_counter() - started, 2),
+            **_outcome(model, result, counts),
+        }
+        outcome = _write(worker.layout.source_model(self.name, self.key), model, outcome)
+        checkpoints.clear()
+        return outcome
+
+
+def source_jobs(
+    settings: ScienceSettings,
+    layout: Layout,
+    environment: Environment,
+    gym: ScienceGym,
+    names: set[str],
+) -> list[list[SourceJob]]:
+    """Return the trainings that are missing among source models and their teachers, in rounds.
+
+    The jobs of a round need nothing of each other.
+
+    Args:
+        settings: Of the science.
+        layout: Where models lie.
+        environment: Where they are trained.
+        gym: Their rows.
+        names: Source models that are needed.
+    """
+    rounds: list[list[SourceJob]] = []
+    for name in sorted(names):
+        key = source_key(settings, name, environment, gym)
+        if layout.source_model(name, key).exists():
+            continue
+        teacher = settings.sources[name].teacher
+        teachers = {teacher.source} if teacher else set()
+        before = source_jobs(settings, layout, environment, gym, teachers)
+        for number, jobs in enumerate([*before, [SourceJob(name=name, key=key)]]):
+            rounds += [[]] * (number + 1 - len(rounds))
+            rounds[number] = rounds[number] + [job for job in jobs if job not in rounds[number]]
+    return rounds
+
+
+def record_source(layout: Layout, name: str, key: str) -> Json:
+    """Write what came out of a training, if it does not stand there already, and return it.
+
+    Args:
+        layout: Where the model lies.
+        name: Of the source.
+        key: Of the model, which must be there.
+
+    Raises:
+        ConfigError: The model has no record, or a damaged one.
+        OSError: The file cannot be written.
+    """
+    folder, path = layout.source_model(name, key), layout.source_record(name)
+    made = read_record(folder / _RECORD)
+    if made is None:
+        raise ConfigError(
+            f"a source model must have its {_RECORD}, got none ({folder}). Remove the folder; it "
+            "is trained again."
+        )
+    earlier = read_record(path)
+    if earlier is None or any(earlier.get(part) != made[part] for part in ("key", "sha256")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, made)
+    return made
+
+
+def _write(target: Path, model: DPFModel, record: Json) -> Json:
+    """Write the model under another name, then rename it; return its record with its hashes."""
+    staging = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    save_pool(staging, model, extra={"key": record["key"]})
+    hashes = {path.name: sha256_file(path) for path in sorted(staging.glob("*.safetensors"))}
+    whole = {**record, "sha256": hashes}
+    write_json(staging / _RECORD, whole)
+    staging.rename(target)
+    return whole
+
+
+def _outcome(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts]) -> dict[str, Any]:
+    by_task = {
+        task: value
+        for step, task, name, value in result.history
+        if step == result.best_step and name == "dev_score" and task != "all"
+    }
+    return {
+        "steps": result.num_steps,
+        "best_step": result.best_step,
+        "dev_mean_score": result.best_dev_score,
+        "num_trainable": sum(t.numel() for t in model.trainable_parameters().values()),
+        "tasks": {
+            name: {"dev_score": by_task[name], "train_rows": count.train, "dev_rows": count.dev}
+            for name, count in counts.items()
+        },
+    }

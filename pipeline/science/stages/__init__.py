@@ -1,0 +1,1 @@
+"""One module for each stage of pipeline/science/dvc.yaml."""

@@ -1,0 +1,211 @@
+"""The table: every method's scores, its Prompt Transfer Gain, and on what it rests.
+
+A figure is computed from all cells of method and baseline, or not at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from dpf_core.errors import ConfigError
+from dpf_core.files import write_json
+from pipeline.science.keys import Json
+from pipeline.science.layout import Layout
+from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells, read_record
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
+from pipeline.science.status import current_cells
+from pipeline.science.transfer_gain import TargetScores, comparable, transfer_gain
+from pipeline.science.tuning import Sweep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    """What is there of one method."""
+
+    cells: Cells
+    setup: Json
+    setting: Json | None
+    why_incomplete: str | None
+
+
+def write_transfer(layout: Layout) -> Json:
+    """Write `transfer.json` from the records and return it.
+
+    Raises:
+        ConfigError: Settings or a record are wrong, or cells lack the record of their tuning.
+        OSError: The file cannot be written.
+    """
+    table = build_transfer(layout)
+    layout.transfer.parent.mkdir(parents=True, exist_ok=True)
+    write_json(layout.transfer, table)
+    return table
+
+
+def build_transfer(layout: Layout) -> Json:
+    """Return the table as JSON values.
+
+    Raises:
+        ConfigError: As `write_transfer`.
+    """
+    settings = load_science(layout.params)
+    protocol = _protocol(layout, settings)
+    metrics = {name: task["metric"] for name, task in protocol["targets"].items()}
+    Sweep(settings, layout, settings.gain.baseline).require()
+    rows = {name: _row(settings, layout, name) for name in settings.methods}
+    table = _Table(settings, metrics, rows)
+    challenger = settings.gain.challenger
+    return {
+        "methods": {name: table.method(name) for name in rows},
+        "baseline": settings.gain.baseline,
+        "floor": settings.gain.floor,
+        "challenger": challenger,
+        "against": {
+            name: {part: table.compared(challenger, name)[part] for part in ("why", "gain")}
+            for name in rows
+            if name != challenger
+        },
+        "targets": metrics,
+        "seeds": list(settings.gym.seeds),
+        "sources": list(settings.gym.sources),
+        "made_with": {
+            "gym_manifest_sha256": protocol["asked"]["gym_manifest_sha256"],
+            "backbone_sha256": _distinct(rows, lambda row: row.setup["backbone"]["sha256"]),
+            "torch": _distinct(rows, lambda row: row.setup["torch"]),
+            "protocol": _distinct(rows, lambda row: row.setup["protocol"]),
+        },
+    }
+
+
+class _Table:
+    def __init__(
+        self, settings: ScienceSettings, metrics: Mapping[str, str], rows: Mapping[str, _Row]
+    ) -> None:
+        self.settings, self.metrics, self.rows = settings, metrics, rows
+        self.targets, self.seeds = settings.gym.targets, settings.gym.seeds
+
+    def method(self, name: str) -> Json:
+        """Return one method's part of the table."""
+        row, cells = self.rows[name], self.rows[name].cells.values()
+        compared = self.compared(name, self.settings.gain.baseline)
+        return {
+            "scores": {
+                target: {
+                    str(seed): row.cells[target, seed].score
+                    for seed in self.seeds
+                    if (target, seed) in row.cells
+                }
+                for target in self.targets
+            },
+            "complete": row.why_incomplete is None,
+            "why": compared.get("why"),
+            "ptg": compared.get("gain"),
+            "targets": compared.get("targets"),
+            "setting": row.setting,
+            "cells": len(row.cells),
+            "num_trainable": max((cell.num_trainable for cell in cells), default=None),
+            "adapt_seconds": _mean([cell.adapt_seconds for cell in cells]),
+            "seconds": _mean([cell.seconds for cell in cells]),
+        }
+
+    def compared(self, name: str, base: str) -> Json:
+        """Return gain and targets, or why there are none."""
+        if why := self._why_not(name, base):
+            return {"why": why, "gain": None, "targets": None}
+        gain = self.settings.gain
+        total, targets = transfer_gain(
+            self._scores(name),
+            self._scores(base),
+            floor=gain.floor,
+            num_draws=gain.num_draws,
+            draw_seed=gain.draw_seed,
+        )
+        by_target = {
+            task: {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(found).items()}
+            for task, found in targets.items()
+        }
+        return {"why": None, "gain": total.to_json(), "targets": by_target}
+
+    def _why_not(self, name: str, base: str) -> str | None:
+        if why := self.rows[name].why_incomplete:
+            return why
+        if why := self.rows[base].why_incomplete:
+            return f"{base}: {why}"
+        ours, theirs = self.rows[name].cells, self.rows[base].cells
+        if other := sum(ours[place].data != theirs[place].data for place in ours):
+            return f"{other} cells are of other rows than those of {base}"
+        return None
+
+    def _scores(self, name: str) -> dict[str, TargetScores]:
+        cells = self.rows[name].cells
+        found = {}
+        for target in self.targets:
+            mine = [cells[target, seed] for seed in self.seeds]
+            metric = self.metrics[target]
+            units = np.array([cell.resamples for cell in mine]) * RESAMPLE_UNIT  # [S, R]
+            found[target] = TargetScores(
+                scores=np.array([comparable(cell.score, metric) for cell in mine]),
+                resampled=comparable(units, metric),
+            )
+        return found
+
+
+def _row(settings: ScienceSettings, layout: Layout, name: str) -> _Row:
+    sweep = Sweep(settings, layout, name)
+    recorded = read_cells(layout.cells(name))
+    if sweep.chosen is None:
+        if recorded is not None and recorded.cells:
+            sweep.require()  # cells of settings that nothing has chosen
+        return _Row(cells={}, setup={}, setting=None, why_incomplete="not tuned")
+    current = current_cells(settings, layout, name)
+    total = len(settings.gym.targets) * len(settings.gym.seeds)
+    missing = total - len(current.cells)
+    return _Row(
+        cells=current.cells,
+        setup=current.setup,
+        setting=dict(sweep.method.sweep[sweep.chosen].values),
+        why_incomplete=f"{missing} of {total} cells are missing" if missing else None,
+    )
+
+
+def _protocol(layout: Layout, settings: ScienceSettings) -> Json:
+    record = read_record(layout.protocol)
+    names = set(settings.gym.targets)
+    if record is None or set(record.get("targets", ())) != names:
+        raise ConfigError(
+            f"the rows must have been checked with these targets, got "
+            f"{'no record' if record is None else 'a record of others'} ({layout.protocol}). Run: "
+            "dpf science check."
+        )
+    return record
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(sum(values) / len(values), 2) if values else None
+
+
+def _distinct(rows: Mapping[str, _Row], part: Any) -> list[Any]:
+    return sorted({part(row) for row in rows.values() if row.setup})
+
+
+def describe(table: Json) -> str:
+    """Return a line a method with its gain and companions."""
+    width = max(map(len, table["methods"]))
+    head = f"{'method':{width}}    PTG  95% interval    median  of means  below  hurt  mean score"
+    return "\n".join([head, *(_line(name, row, width) for name, row in table["methods"].items())])
+
+
+def _line(name: str, row: Json, width: int) -> str:
+    gain = row["ptg"]
+    if gain is None:
+        return f"{name:{width}}  {row['why']}"
+    low, high = gain["ci95"]
+    mean = sum(target["score"] for target in row["targets"].values()) / len(row["targets"])
+    floored = f"  floor for {gain['num_floored']}" if gain["num_floored"] else ""
+    return (
+        f"{name:{width}}  {gain['mean_ratio']:.3f}  {low:.3f} to {high:.3f}  "
+        f"{gain['median_ratio']:6.3f}  {gain['ratio_of_means']:8.3f}  {gain['share_below']:5.2f}  "
+        f"{gain['share_hurt']:4.2f}  {mean:10.3f}{floored}"
+    )

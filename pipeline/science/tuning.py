@@ -1,0 +1,169 @@
+"""A sweep: which point of a method's settings is best on the dev rows of a few targets.
+
+Test files are not read. A record holds every point that was tried; a method is run under the best
+one, and refused without a record.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dpf_core.errors import ConfigError
+from dpf_core.files import write_json
+from pipeline.science.cell import adapt
+from pipeline.science.keys import Environment, Json, cell_key, data_key, method_setup
+from pipeline.science.layout import Layout
+from pipeline.science.records import read_record
+from pipeline.science.rows import ScienceGym
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.transfer_gain import comparable
+from pipeline.science.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TuningJob:
+    """One point of a sweep on one target."""
+
+    name: str
+    """Of the method."""
+    point: int
+    target: str
+    seed: int
+    key: str
+
+    def run(self, worker: Worker) -> Json:
+        """Return the dev score, and how it came about.
+
+        Raises:
+            DPFError: Rows, settings or the source model are wrong.
+        """
+        started = time.perf_counter()
+        method = worker.settings.method(self.name)
+        _, result = adapt(worker, method, method.sweep[self.point], self.target, self.seed)
+        return {
+            "key": self.key,
+            "metric": worker.spec(self.target).metric,
+            "dev_score": result.best_dev_score,
+            "best_step": result.best_step,
+            "steps": result.num_steps,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+
+
+class Sweep:
+    """The record of one method's sweep, as far as it has come.
+
+    Args:
+        settings: Of the science.
+        layout: Where the record lies.
+        name: Of the method.
+
+    Raises:
+        ConfigError: There is no such method, or the record is damaged.
+    """
+
+    def __init__(self, settings: ScienceSettings, layout: Layout, name: str) -> None:
+        self.settings, self.path, self.name = settings, layout.tuning_record(name), name
+        self.method = settings.method(name)
+        self.question = _question(settings, name)
+        record = read_record(self.path)
+        is_current = record is not None and record.get("question") == self.question
+        self.record: Json | None = record if is_current else None
+        self.is_other = record is not None and not is_current
+
+    @property
+    def chosen(self) -> int | None:
+        """The number of the best point, None until every point has been tried."""
+        return None if self.record is None else self.record["chosen"]
+
+    def require(self) -> int:
+        """Return the number of the best point.
+
+        Raises:
+            ConfigError: The method has not been tuned, or under other settings.
+        """
+        if self.chosen is not None:
+            return self.chosen
+        got = "one of other settings" if self.is_other else "none"
+        got = "an unfinished one" if self.record is not None else got
+        raise ConfigError(
+            f"a method must have the record of its tuning, got {got} ({self.name}, {self.path}). "
+            f"Run: dpf science tune {self.name}."
+        )
+
+    def missing(
+        self, environment: Environment, gym: ScienceGym, source_key: str | None
+    ) -> list[TuningJob]:
+        """Return what has not been tried on these rows, on this machine.
+
+        Args:
+            environment: Where it runs.
+            gym: Its rows.
+            source_key: Of the source model.
+        """
+        tuning, jobs = self.settings.tuning, []
+        for number, point in enumerate(self.method.sweep):
+            setup = method_setup(self.settings, self.method, point, environment, source_key)
+            for target in tuning.targets:
+                key = cell_key(setup, data_key(gym, target, tuning.seed), tuning.seed)
+                if self._tried(number).get(target, {}).get("key") != key:
+                    jobs.append(
+                        TuningJob(
+                            name=self.name,
+                            point=number,
+                            target=target,
+                            seed=tuning.seed,
+                            key=key,
+                        )
+                    )
+        return jobs
+
+    def add(self, job: TuningJob, outcome: Json) -> None:
+        """Record a result; the file is written anew.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        points = [
+            {"values": dict(point.values), "targets": dict(self._tried(number))}
+            for number, point in enumerate(self.method.sweep)
+        ]
+        points[job.point]["targets"][job.target] = outcome
+        self.record = self._judged(points)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, self.record)
+
+    def _tried(self, point: int) -> dict[str, Json]:
+        if self.record is None:
+            return {}
+        tried: dict[str, Json] = self.record["points"][point]["targets"]
+        return tried
+
+    def _judged(self, points: list[dict[str, Any]]) -> Json:
+        """Return the record with each point's mean, and the best one; of equals the first.
+
+        Correlations are moved to [0, 1] as in the table, or one target would count twice.
+        """
+        for point in points:
+            done = [
+                comparable(outcome["dev_score"], outcome["metric"])
+                for outcome in point["targets"].values()
+            ]
+            is_whole = len(done) == len(self.settings.tuning.targets)
+            point["mean_dev_score"] = sum(done) / len(done) if is_whole else None
+        means = [point["mean_dev_score"] for point in points]
+        chosen = None if None in means else means.index(max(means))
+        return {
+            "method": self.name,
+            "question": self.question,
+            "points": points,
+            "chosen": chosen,
+            "setting": None if chosen is None else points[chosen]["values"],
+        }
+
+
+def _question(settings: ScienceSettings, name: str) -> Json:
+    """Return what a sweep asks, whatever machine answers."""
+    method, nowhere = settings.method(name), Environment(backbone_sha256="", torch="")
+    setups = [method_setup(settings, method, point, nowhere, None) for point in method.sweep]
+    return {**asdict(settings.tuning), "targets": list(settings.tuning.targets), "setups": setups}

@@ -1,0 +1,263 @@
+"""`dpf science`: how well prompts transfer, thin over pipeline/science/."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.science.jobs import Place
+    from pipeline.science.layout import Layout
+
+_EPILOG = (
+    "Rows come from a mirror of CrossFit's sources: --mirror DIR or DPF_MIRROR. They are built "
+    "once, into data/science/. `dvc repro pipeline/science/dvc.yaml` runs all that is missing."
+)
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `dpf science` and its commands; each sets `run`, a function of the arguments."""
+    parser = subparsers.add_parser(
+        "science",
+        help="measure how well prompts transfer to new tasks",
+        description="Train source models, adapt each method to few-shot targets, and compare: "
+        "Prompt Transfer Gain with intervals, as pipeline/science/params.yaml says.",
+        epilog=_EPILOG,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_tune(commands)
+    _add_run(commands)
+    _add_cell(commands)
+    _add_status(commands)
+    _add_transfer(commands)
+    _add_report(commands)
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Build the gym and check it."""
+    from pipeline.science.protocol import build_protocol
+
+    record = build_protocol(_layout(args), mirror=args.mirror, jobs=args.jobs or 1)
+    counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
+    print(", ".join(counts))
+    return 0
+
+
+def run_tune(args: argparse.Namespace) -> int:
+    """Tune methods on dev rows."""
+    from pipeline.science.running import tune
+    from pipeline.science.tuning import Sweep
+
+    place = _place(args)
+    done = tune(place, _methods(place, args), num_processes=_jobs(place, args))
+    print(f"{done.ran} runs, {done.kept} were there")
+    for name in _methods(place, args):
+        sweep = Sweep(place.settings, place.layout, name)
+        print(f"{name}: {json.dumps(dict(sweep.method.sweep[sweep.require()].values))}")
+    return 0
+
+
+def run_cells(args: argparse.Namespace) -> int:
+    """Run the missing cells of methods."""
+    from pipeline.science import running
+
+    place = _place(args)
+    done = running.run_cells(place, _methods(place, args), num_processes=_jobs(place, args))
+    print(f"{done.ran} cells, {done.kept} were there")
+    return 0
+
+
+def run_cell(args: argparse.Namespace) -> int:
+    """Run one cell again and compare it with the record."""
+    from pipeline.science.one_cell import compare, describe
+
+    result = compare(_place(args), args.method, args.task, args.seed)
+    print(json.dumps(result, indent=2) if args.json else describe(result))
+    return 0
+
+
+def run_status(args: argparse.Namespace) -> int:
+    """Print how many cells are there."""
+    from pipeline.science.status import describe, status
+
+    result = status(_layout(args))
+    print(json.dumps(result, indent=2) if args.json else describe(result))
+    return 0
+
+
+def run_transfer(args: argparse.Namespace) -> int:
+    """Write the table of gains."""
+    from pipeline.science.transfer import describe, write_transfer
+
+    layout = _layout(args)
+    table = write_transfer(layout)
+    print(json.dumps(table, indent=2) if args.json else f"{describe(table)}\n{layout.transfer}")
+    return 0
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Write the page."""
+    from pipeline.science.report import write_report
+    from pipeline.stage_cli import own_folder
+
+    print(write_report(_layout(args), own_folder(args.out)))
+    return 0
+
+
+def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "check",
+        run_check,
+        "build the rows and look for leaks",
+        "Build the gym of targets and sources, check that every target has few-shot files for "
+        "every seed, and look for rows that a source shares with a target.",
+    )
+    _add_rows(parser)
+    _add_jobs(parser)
+
+
+def _add_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "tune",
+        run_tune,
+        "choose each method's settings on dev rows",
+        "Try every point of a method's sweep on the few-shot dev rows of a few targets, with one "
+        "seed. Test files are not read. What was tried before is not run again.",
+    )
+    _add_methods(parser)
+    _add_rows(parser)
+    _add_jobs(parser)
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "run",
+        run_cells,
+        "run the cells that are missing",
+        "Adapt methods to every target with every seed and score the test files. Each cell is "
+        "written when it is done, so an interrupted run goes on where it was.",
+    )
+    _add_methods(parser)
+    _add_rows(parser)
+    _add_jobs(parser)
+
+
+def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "cell",
+        run_cell,
+        "run one cell again",
+        "Run one cell, whatever is recorded, and print its score beside the recorded one.",
+    )
+    parser.add_argument("method", metavar="METHOD", help="a method of params.yaml")
+    parser.add_argument("task", metavar="TASK", help="a target")
+    parser.add_argument("seed", metavar="SEED", type=int, help="a few-shot seed")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_rows(parser)
+    parser.set_defaults(jobs=1)
+
+
+def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "status",
+        run_status,
+        "say what is there",
+        "Count the cells that follow from the settings as they are. Reads records alone.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_transfer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "transfer",
+        run_transfer,
+        "write the table of gains",
+        "Write data/metrics/transfer.json from the records: every score, and Prompt Transfer Gain "
+        "with its companions where all cells of a method and of the baseline are there.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add(
+        commands,
+        "report",
+        run_report,
+        "write the table as one HTML page",
+        "Write index.html with figures from the records and data/metrics/transfer.json.",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for index.html"
+    )
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    description: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=description, epilog=_EPILOG)
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder that holds pipeline/science/params.yaml and data/ (default: this one)",
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_methods(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "methods", nargs="*", metavar="METHOD", help="methods of params.yaml (default: all)"
+    )
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mirror", metavar="DIR", help="folder of parquet files (default: $DPF_MIRROR)"
+    )
+
+
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="processes; results do not depend on it (default: cores, <= 8)",
+    )
+
+
+def _layout(args: argparse.Namespace) -> "Layout":
+    from pipeline.science.layout import Layout
+
+    return Layout.below(args.project)
+
+
+def _place(args: argparse.Namespace) -> "Place":
+    from pipeline.science.protocol import open_place
+
+    return open_place(_layout(args), mirror=args.mirror, jobs=args.jobs or 1)
+
+
+def _jobs(place: "Place", args: argparse.Namespace) -> int:
+    from pipeline.science.jobs import default_jobs
+
+    return default_jobs(place.settings) if args.jobs is None else args.jobs
+
+
+def _methods(place: "Place", args: argparse.Namespace) -> list[str]:
+    for name in args.methods:
+        place.settings.method(name)
+    return list(dict.fromkeys(args.methods)) or list(place.settings.methods)

@@ -1,0 +1,63 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline import paths
+from pipeline.dvc_project import read_stages
+from tests.architecture import science_graph
+
+STAGES = science_graph.graph()
+CURE = "Run python -m tests.architecture.science_graph."
+
+
+def test_stages_are_the_modules_of_the_science():
+    scripts = {path.stem for path in science_graph.STAGES.glob("[a-z]*.py")}
+    assert STAGES.keys() == scripts
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_runs_the_module_of_its_name_in_the_projects_folder(name):
+    assert STAGES[name]["cmd"] == f"python -m pipeline.science.stages.{name}"
+    assert STAGES[name]["wdir"] == "../.."
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_records_it_reads_and_on_its_modules(name):
+    assert STAGES[name]["deps"] == science_graph.deps(name), CURE
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_writes_the_records_of_every_source_and_method(name):
+    assert science_graph.written(STAGES[name]) == science_graph.records(name), CURE
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_dvc_keeps_no_copy_of_a_record_and_never_removes_one_that_a_stage_adds_to(name):
+    for entry in STAGES[name].get("outs", []):
+        assert next(iter(entry.values())) == {"cache": False, "persist": True}
+    for entry in STAGES[name].get("metrics", []):
+        assert next(iter(entry.values())) == {"cache": False}
+
+
+def test_the_newcomers_graph_has_no_part_of_the_science():
+    ours = {path for name in STAGES for path in science_graph.written(STAGES[name])}
+    theirs = {out for stage in read_stages(Path()).values() for out in stage.outs}
+    overlapping = {
+        (a, b)
+        for a in ours
+        for b in theirs
+        if Path(a).is_relative_to(b) or Path(b).is_relative_to(a)
+    }
+    assert overlapping == set()
+
+
+def test_git_and_dvc_ignore_rows_and_models_and_git_alone_holds_the_records():
+    if not Path(".git").exists():
+        pytest.skip("needs the Git repository")
+    ours = [path for name in STAGES for path in science_graph.written(STAGES[name])]
+    work = (paths.SCIENCE / "gym").as_posix()
+    command = ["git", "check-ignore", work, *ours]
+    ignored = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    assert ignored == [work]
+    assert paths.SCIENCE.as_posix() in Path(".dvcignore").read_text().split()

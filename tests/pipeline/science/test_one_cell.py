@@ -1,0 +1,58 @@
+import pytest
+
+from dpf_core.errors import ConfigError
+from pipeline.science.one_cell import compare, describe
+from pipeline.science.records import add_cell, read_cells
+from pipeline.science.running import run_cells, tune
+from tests.pipeline.science.small_science import place
+from tests.pipeline.science.test_transfer import made
+
+
+@pytest.fixture
+def here(project):
+    here = place(project)
+    tune(here, ["heads_only", "dpf"], num_processes=1)
+    return here
+
+
+def test_a_cell_that_is_run_again_gives_the_recorded_score(here):
+    run_cells(here, ["dpf"], num_processes=1)
+    result = compare(here, "dpf", "mood", 21)
+    assert result["is_equal"]
+    assert result["is_same_setup"]
+    assert describe(result).endswith(", equal")
+
+
+def test_a_cell_of_which_nothing_is_recorded_says_so(here):
+    result = compare(here, "heads_only", "mood", 13)
+    assert (result["recorded_score"], result["is_equal"]) == (None, False)
+    assert describe(result).endswith("recorded: nothing")
+
+
+def test_a_recorded_score_that_does_not_come_again_is_shown(here, project):
+    run_cells(here, ["heads_only"], num_processes=1)
+    setup = read_cells(project.cells("heads_only")).setup
+    job = type("Job", (), {"setup": setup, "target": "mood", "seed": 13})
+    add_cell(project.cells("heads_only"), "heads_only", setup, ("mood", 13), made(job, 0.123))
+    result = compare(here, "heads_only", "mood", 13)
+    assert not result["is_equal"]
+    assert "recorded: 0.123000, NOT EQUAL, of other settings, rows" in describe(result)
+
+
+def test_nothing_is_recorded_by_it(here, project):
+    compare(here, "heads_only", "mood", 13)
+    assert not project.cells("heads_only").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "seed", "says"),
+    [
+        ("dfp", "mood", 13, r"got 'dfp'. Did you mean 'dpf'\?"),
+        ("dpf", "topic", 13, "must be one of the targets mood, pick, got 'topic'"),
+        ("dpf", "mood", 7, "seed must be one of 13, 21, got 7"),
+        ("spot", "mood", 13, "must have the record of its tuning"),
+    ],
+)
+def test_what_is_no_cell_is_refused(here, name, task, seed, says):
+    with pytest.raises(ConfigError, match=says):
+        compare(here, name, task, seed)

@@ -1,0 +1,89 @@
+import json
+import shutil
+
+import pytest
+
+from dpf_core.files import read_json
+from pipeline import cli
+from tests.pipeline.science.small_science import write_params
+
+
+@pytest.fixture
+def dpf(project, tmp_path, capsys, monkeypatch):
+    """Run `dpf science ...` in the project; return exit code, output and errors."""
+    monkeypatch.delenv("DPF_MIRROR", raising=False)
+
+    def run(*words):
+        code = cli.main(["science", words[0], "--project", str(tmp_path), *words[1:]])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_way_from_rows_to_table(dpf, project):
+    methods = ("single_task", "heads_only")
+    assert dpf("check")[1].strip() == "2 targets, 2 sources, 0 leaks"
+    code, said, _ = dpf("tune", *methods, "--jobs", "1")
+    assert code == 0
+    assert "3 runs, 0 were there" in said
+    assert 'heads_only: {"head_learning_rate": 0.01}' in said
+    assert "8 cells, 0 were there" in dpf("run", *methods, "--jobs", "1")[1]
+    assert "0 cells, 8 were there" in dpf("run", *methods, "--jobs", "1")[1]
+    assert dpf("status")[1].splitlines()[-1].split() == ["all", "8", "of", "16"]
+    code, said, _ = dpf("cell", "heads_only", "mood", "21")
+    assert code == 0
+    assert said.splitlines()[0].startswith("heads_only mood 21: Classification-F1 0.")
+    assert said.splitlines()[1].endswith(", equal")
+    assert "dpf          not tuned" in dpf("transfer")[1]
+    assert read_json(project.transfer)["methods"]["heads_only"]["complete"]
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("transfer",), ("cell", "heads_only", "mood", "13")]
+)
+def test_what_a_program_reads_is_json(dpf, words):
+    dpf("tune", "single_task", "heads_only", "--jobs", "1")
+    code, said, _ = dpf(*words, "--json")
+    assert code == 0
+    assert isinstance(json.loads(said), dict)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "sport"), "a method must be one of dpf"),
+        (("run", "spot"), "must have the record of its tuning, got none (spot"),
+        (("tune", "spot", "--jobs", "0"), "--jobs must be >= 1, got 0"),
+        (("cell", "dpf", "topic", "13"), "must be one of the targets mood, pick"),
+        (("cell", "dpf", "mood", "7"), "the seed must be one of 13, 21, got 7"),
+        (("transfer",), "the rows must have been checked"),
+    ],
+)
+def test_what_is_refused_is_one_sentence(dpf, words, says):
+    code, _, error = dpf(*words)
+    assert code == 1
+    assert error.startswith("dpf: ")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_source_and_target_sets_that_overlap_are_refused(dpf, project, backbone_folder):
+    write_params(project, backbone_folder, gym__sources=["topic", "mood"])
+    code, _, error = dpf("check")
+    assert code == 1
+    assert "must be different ones, got mood as both" in error
+
+
+def test_without_rows_and_without_a_mirror_one_sentence_says_what_to_name(dpf, project):
+    shutil.rmtree(project.gym)
+    code, _, error = dpf("run", "dpf")
+    assert code == 1
+    assert "--mirror DIR or DPF_MIRROR" in error
+
+
+@pytest.mark.parametrize("command", ["check", "tune", "run", "cell", "status", "transfer"])
+def test_every_command_has_its_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["science", command, "--help"])
+    assert ended.value.code == 0
+    assert "--project DIR" in capsys.readouterr().out

@@ -1,0 +1,131 @@
+import html
+import re
+
+import pytest
+
+from dpf_core.errors import DPFError
+from dpf_core.files import read_json, write_json
+from pipeline.science.report import METHODS, build_report, current_commit, write_report
+from pipeline.science.settings import PARAMS
+from pipeline.science.settings_file import load_science
+from pipeline.science.transfer import write_transfer
+from tests.pipeline.science.test_transfer import SCORES, drop, fill
+
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def told(project):
+    """A project with a whole table."""
+    write_transfer(fill(project, **SCORES))
+    return project
+
+
+def page_of(layout):
+    return build_report(layout, commit="c0ffee")
+
+
+def text_of(page):
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+def change(layout, **values):
+    write_json(layout.transfer, read_json(layout.transfer) | values)
+
+
+def test_equal_records_give_equal_bytes(told):
+    assert page_of(told) == page_of(told)
+
+
+def test_the_headline_is_the_challengers_gain(told):
+    assert "dpf gains 1.200 over single_task" in text_of(page_of(told))
+
+
+def test_every_figure_names_command_commit_and_rows(told):
+    rows = read_json(told.transfer)["made_with"]["gym_manifest_sha256"][:16]
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page_of(told), re.S)
+    assert len(captions) == 3
+    for caption in map(text_of, captions):
+        assert "Command: dvc repro pipeline/science/dvc.yaml" in caption
+        assert "Commit: c0ffee." in caption
+        assert rows in caption
+
+
+def test_every_method_and_target_is_in_the_tables(told):
+    page = page_of(told)
+    for section, names in (("methods", SCORES), ("targets", ("mood", "pick"))):
+        part = page.split(f'<section id="{section}">')[1].split("</section>")[0]
+        assert [name for name in names if f'<th scope="row">{name}<' not in part] == []
+
+
+def test_a_target_that_a_method_hurts_is_marked(told):
+    page = page_of(told)
+    assert page.count('class="heat num hurt"') == 4  # spot and heads_only, on both targets
+
+
+def test_a_difference_is_coloured_by_its_side(told):
+    page = page_of(told)
+    assert re.search(r"var\(--accent\) \d+%, transparent\)\"><b>0.600", page)
+    assert re.search(r"var\(--alarm\) \d+%, transparent\)\"><b>0.300", page)
+
+
+def test_the_chosen_point_of_a_sweep_is_marked(told):
+    part = page_of(told).split('<section id="tuning">')[1].split("</section>")[0]
+    assert part.count('class="chosen"') == len(SCORES)
+
+
+def test_a_method_without_all_its_cells_says_how_many_are_missing(told):
+    drop(told, "spot", ("pick", 21))
+    write_transfer(told)
+    page = text_of(page_of(told))
+    assert "1 of 4 cells are missing" in page
+    assert "15 of 16 cells are there" in page
+
+
+def test_a_page_without_any_gain_says_why(told):
+    drop(told, "single_task", ("pick", 21))
+    write_transfer(told)
+    page = page_of(told)
+    assert "dpf has no gain yet: single_task: 1 of 4 cells are missing" in text_of(page)
+    assert "<figure" not in page
+
+
+def test_the_page_loads_nothing_from_elsewhere(told):
+    page = page_of(told)
+    assert not re.search(r"https?://|@import|url\(|<link|srcset", page)
+
+
+def test_every_link_leads_to_a_section(told):
+    page = page_of(told)
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(re.findall(r'id="([^"]*)"', page))
+
+
+def test_texts_of_the_data_are_escaped(told):
+    change(told, made_with=read_json(told.transfer)["made_with"] | {"torch": [EVIL]})
+    page = page_of(told)
+    assert EVIL not in page
+    assert html.escape(EVIL).replace("&#x27;", "&#39;") in page
+
+
+def test_without_a_table_one_sentence_says_what_to_run(project):
+    with pytest.raises(DPFError, match="Run: dpf science transfer"):
+        page_of(project)
+
+
+def test_a_table_of_another_form_is_refused(told):
+    change(told, methods={})
+    with pytest.raises(DPFError, match="must have the form of this version"):
+        page_of(told)
+
+
+def test_the_page_is_written_beside_nothing_else(told, tmp_path):
+    page = write_report(told, tmp_path / "out")
+    assert [path.name for path in page.parent.iterdir()] == ["index.html"]
+
+
+def test_every_method_of_the_project_is_explained():
+    assert load_science(PARAMS).methods.keys() <= METHODS.keys()
+
+
+def test_a_folder_that_is_no_repository_has_no_commit(tmp_path):
+    assert current_commit(tmp_path) == "no commit: not a Git repository"

@@ -1,0 +1,92 @@
+import dataclasses
+
+import pytest
+
+from dpf_core.errors import ConfigError
+from dpf_core.files import read_json
+from pipeline.science.running import key_of_source, tune
+from pipeline.science.settings_file import load_science
+from pipeline.science.tuning import Sweep
+from tests.pipeline.science.small_science import RATES, place, write_params
+
+
+def sweep(project, name="single_task"):
+    return Sweep(load_science(project.params), project, name)
+
+
+def fill(project, scores, name="single_task", metric="ACC"):
+    """Record dev scores for the points of a sweep, without training."""
+    here, found = place(project), sweep(project, name)
+    jobs = found.missing(here.environment, here.gym, key_of_source(here, name))
+    for job, score in zip(jobs, scores, strict=True):
+        found.add(job, {"key": job.key, "dev_score": score, "metric": metric})
+    return found
+
+
+def test_the_point_with_the_best_dev_score_is_chosen(project):
+    assert fill(project, [0.3, 0.4]).require() == 1
+    record = read_json(project.tuning_record("single_task"))
+    assert record["setting"] == {**RATES, "prompt_learning_rate": 0.1}
+    assert [point["mean_dev_score"] for point in record["points"]] == [0.3, 0.4]
+
+
+def test_of_equal_points_the_first_is_chosen(project):
+    assert fill(project, [0.4, 0.4]).require() == 0
+
+
+def test_a_point_is_judged_by_its_mean_over_the_tuning_targets(project, backbone_folder):
+    write_params(project, backbone_folder, tuning__targets=["mood", "pick"])
+    assert fill(project, [0.9, 0.1, 0.4, 0.8]).require() == 1
+
+
+def test_a_correlation_counts_no_more_than_another_score(project):
+    fill(project, [-0.2, 0.2], metric="Matthew-Correlation")
+    points = read_json(project.tuning_record("single_task"))["points"]
+    assert [point["mean_dev_score"] for point in points] == [0.4, 0.6]
+
+
+def test_a_sweep_that_has_not_been_tried_throughout_chooses_nothing(project):
+    here, found = place(project), sweep(project)
+    job = found.missing(here.environment, here.gym, None)[0]
+    found.add(job, {"key": job.key, "dev_score": 0.4, "metric": "ACC"})
+    with pytest.raises(ConfigError, match="got an unfinished one"):
+        sweep(project).require()
+
+
+def test_a_method_without_a_record_is_refused(project):
+    with pytest.raises(
+        ConfigError, match=r"got none \(single_task, .*dpf science tune single_task"
+    ):
+        sweep(project).require()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"methods__single_task__sweep": [RATES, {**RATES, "max_steps": 5}]},
+        {"adaptation__batch_size": 5}, {"tuning__seed": 21}, {"tuning__targets": ["pick"]},
+        {"model__prompt_length": 2},
+    ],
+)  # fmt: skip
+def test_a_record_of_other_settings_is_refused(project, backbone_folder, changes):
+    fill(project, [0.3, 0.4])
+    write_params(project, backbone_folder, **changes)
+    with pytest.raises(ConfigError, match="got one of other settings"):
+        sweep(project).require()
+
+
+def test_a_sweep_reads_no_test_file(project):
+    here = place(project)
+    for path in project.gym.glob("*/*_test.tsv"):
+        path.unlink()
+    tune(here, ["single_task"], num_processes=1)
+    assert sweep(project).require() in (0, 1)
+
+
+def test_what_was_tried_is_tried_again_on_another_machine_alone(project):
+    here = place(project)
+    fill(project, [0.3, 0.4])
+    assert sweep(project).missing(here.environment, here.gym, None) == []
+    other = dataclasses.replace(here.environment, torch="3")
+    assert len(sweep(project).missing(other, here.gym, None)) == 2
+    assert sweep(project).require() == 1
