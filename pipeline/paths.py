@@ -20,10 +20,5 @@ PLOTS = DATA / "plots"
 TRAIN_PLOTS = PLOTS / "train"
 EVALUATE_PLOTS = PLOTS / "evaluate"
 
-SCIENCE = DATA / "science"
-"""Git and DVC ignore it: a gym, source models and checkpoints, each named by what shapes it."""
-SCIENCE_METRICS = METRICS / "science"
-TRANSFER_METRICS = METRICS / "transfer.json"
-
 CHECKPOINTS = Path(".checkpoints")
 """Git-ignored and outside every stage's outs, because DVC deletes outs before it runs a stage."""

@@ -6,16 +6,20 @@ from pathlib import Path
 from pipeline import paths
 from pipeline.science.settings import PARAMS
 
+WORK = paths.DATA / "science"
+"""Git and DVC ignore it: a gym, source models and checkpoints, each named by what shapes it. It is
+not in `pipeline/paths.py`, on which every stage of the chain depends."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
     """Files and folders; the defaults are the project's."""
 
     params: Path = PARAMS
-    work: Path = paths.SCIENCE
+    work: Path = WORK
     """What can be made again: gym, source models, checkpoints."""
-    metrics: Path = paths.SCIENCE_METRICS
-    transfer: Path = paths.TRANSFER_METRICS
+    metrics: Path = paths.METRICS / "science"
+    transfer: Path = paths.METRICS / "transfer.json"
 
     @classmethod
     def below(cls, root: Path) -> "Layout":

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import paths
 from pipeline.dvc_project import read_stages
+from pipeline.science.layout import WORK
 from tests.architecture import science_graph
 
 STAGES = science_graph.graph()
@@ -56,8 +56,8 @@ def test_git_and_dvc_ignore_rows_and_models_and_git_alone_holds_the_records():
     if not Path(".git").exists():
         pytest.skip("needs the Git repository")
     ours = [path for name in STAGES for path in science_graph.written(STAGES[name])]
-    work = (paths.SCIENCE / "gym").as_posix()
+    work = (WORK / "gym").as_posix()
     command = ["git", "check-ignore", work, *ours]
     ignored = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     assert ignored == [work]
-    assert paths.SCIENCE.as_posix() in Path(".dvcignore").read_text().split()
+    assert WORK.as_posix() in Path(".dvcignore").read_text().split()
