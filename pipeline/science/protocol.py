@@ -22,7 +22,8 @@ from pipeline.science.rows import (
     check_rows,
     open_gym,
 )
-from pipeline.science.settings import ScienceSettings, load_science
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
 
 
 def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:

@@ -20,7 +20,8 @@ from pipeline.science.figures import science_figures
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
-from pipeline.science.settings import ScienceSettings, load_science
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
 
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")

@@ -4,7 +4,8 @@ from typing import Any
 
 from pipeline.science.layout import Layout
 from pipeline.science.records import CellsFile, is_current, read_cells
-from pipeline.science.settings import ScienceSettings, load_science
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
 from pipeline.science.tuning import Sweep
 
 

@@ -14,7 +14,8 @@ from dpf_core.files import write_json
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells, read_record
-from pipeline.science.settings import ScienceSettings, load_science
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings_file import load_science
 from pipeline.science.status import current_cells
 from pipeline.science.transfer_gain import TargetScores, comparable, transfer_gain
 from pipeline.science.tuning import Sweep

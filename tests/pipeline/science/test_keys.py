@@ -11,7 +11,7 @@ from pipeline.science.keys import (
     method_setup,
     source_key,
 )
-from pipeline.science.settings import load_science
+from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import DPF, place, write_params
 
 HERE = Environment(backbone_sha256="weights", torch="2")

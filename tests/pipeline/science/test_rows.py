@@ -9,7 +9,7 @@ from dpf_core.gym.reader import load_manifest
 from pipeline.science.protocol import open_place
 from pipeline.science.records import read_record
 from pipeline.science.rows import ScienceGym, check_leaks, check_rows, open_gym
-from pipeline.science.settings import load_science
+from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import place, write_params
 
 

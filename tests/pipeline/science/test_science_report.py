@@ -6,7 +6,8 @@ import pytest
 from dpf_core.errors import DPFError
 from dpf_core.files import read_json, write_json
 from pipeline.science.report import METHODS, build_report, current_commit, write_report
-from pipeline.science.settings import PARAMS, load_science
+from pipeline.science.settings import PARAMS
+from pipeline.science.settings_file import load_science
 from pipeline.science.transfer import write_transfer
 from tests.pipeline.science.test_transfer import SCORES, drop, fill
 

@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from dpf_core.errors import ConfigError
-from pipeline.science.settings import PARAMS, load_science
+from pipeline.science.settings import PARAMS
+from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import DPF, RATES, params
 
 

@@ -5,7 +5,7 @@ import pytest
 from dpf_core.errors import ConfigError
 from dpf_core.files import read_json
 from pipeline.science.running import key_of_source, tune
-from pipeline.science.settings import load_science
+from pipeline.science.settings_file import load_science
 from pipeline.science.tuning import Sweep
 from tests.pipeline.science.small_science import RATES, place, write_params
 
