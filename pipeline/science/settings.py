@@ -1,4 +1,4 @@
-"""The settings of the science; `settings_file.py` reads them from `pipeline/science/params.yaml`."""
+"""The settings of the science; `settings_file.py` reads them from its params.yaml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
