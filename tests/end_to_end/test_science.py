@@ -55,7 +55,9 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("science") / "project"
     ignored = shutil.ignore_patterns("__pycache__", "dvc.lock")
     shutil.copytree(ROOT / "pipeline" / "science", folder / "pipeline" / "science", ignore=ignored)
-    shutil.copy(ROOT / ".dvcignore", folder / ".dvcignore")
+    ignored_paths = (ROOT / ".dvcignore").read_text().splitlines()
+    shown = [line for line in ignored_paths if line != "pipeline/science/dvc.yaml"]
+    (folder / ".dvcignore").write_text("\n".join(shown) + "\n")
     tiny.backbone_folder(folder / "tiny_backbone")
     values = small_science.params(Path("tiny_backbone"))
     for part in ("sources", "methods"):
