@@ -8,7 +8,10 @@ from dpf_core.files import sha256_file
 from dpf_core.pool_io import save_pool
 from pipeline import cli
 
-PARAMS = "runtime:\n  num_threads: 1\n  num_processes: 1\n  device: cpu\n"
+PARAMS = (
+    "runtime:\n  num_threads: 1\n  num_processes: 1\n  device: cpu\n"
+    "  gradient_checkpointing: false\n"
+)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ PARAMS = """
 runtime:
   num_threads: 1
   num_processes: 1
+  gradient_checkpointing: false
   device: cpu
 export:
   opset: 20

@@ -199,7 +199,7 @@ def test_the_command_prints_a_users_suite_with_chance_and_rows(tiny_gym, pool, t
     own.write_text("name: mine\ndescription: Mine.\ntasks: {mood: {own: [ACC]}, boolq: }")
     params = tmp_path / "params.yaml"
     params.write_text(
-        "runtime: {num_threads: 1, num_processes: 1, device: cpu}\n"
+        "runtime: {num_threads: 1, num_processes: 1, device: cpu, gradient_checkpointing: false}\n"
         "evaluate: {max_test_rows: 3, sample_seed: 1, "
         "neighbour_temperatures: [0.7], min_mixing_divergence: 0.01, max_gate_saturation: 0.5, "
         "max_unused_share: 0.5}"
