@@ -7,14 +7,16 @@ no bit.
 import os
 import signal
 import threading
-from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import connection, get_context, parent_process
 from typing import Protocol, TypeVar
 
-from dpf_core.errors import ConfigError, ProcessError
+from dpf_core.errors import ConfigError, DPFError, ProcessError
 from pipeline.science.keys import Environment
 from pipeline.science.layout import Layout
 from pipeline.science.rows import ScienceGym, check_served
@@ -69,8 +71,10 @@ def run_jobs(
 ) -> Generator[tuple[Job[R], R], None, None]:
     """Yield each job and its result, as they end.
 
-    Close the generator to end early: no further job is then begun, and those under way are waited
-    for. Processes end with this one, also when it is killed.
+    When one fails, no further job is begun; those under way are waited for and yielded before its
+    error is raised, which names the job. Close the generator to end early: no further job is then
+    begun either, and those under way are waited for. Processes end with this one, also when it is
+    killed.
 
     Args:
         place: Where they run.
@@ -87,7 +91,9 @@ def run_jobs(
     if num_processes == 1 or len(jobs) <= 1:
         worker = place.worker()
         for job in jobs:
-            yield job, job.run(worker)
+            with _named(job, place):
+                result = job.run(worker)
+            yield job, result
         return
     pool = ProcessPoolExecutor(
         min(num_processes, len(jobs)),
@@ -97,9 +103,7 @@ def run_jobs(
     )
     with pool:
         try:
-            futures = {pool.submit(_run, job): job for job in jobs}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            yield from _run_in_pool(pool, place, jobs, num_processes)
         except BrokenProcessPool as error:
             raise ProcessError(
                 f"every process must run to its end, got one that was killed ({num_processes} "
@@ -107,6 +111,51 @@ def run_jobs(
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _run_in_pool(
+    pool: ProcessPoolExecutor, place: Place, jobs: Sequence[Job[R]], num_processes: int
+) -> Generator[tuple[Job[R], R], None, None]:
+    """Yield as `run_jobs`; no more jobs are handed out than there are processes."""
+    waiting = iter(jobs)
+    under_way = {pool.submit(_run, job): job for job in islice(waiting, num_processes)}
+    failed: tuple[Future[R], Job[R]] | None = None
+    while under_way:
+        ended = [
+            (future, under_way.pop(future))
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done
+        ]
+        fine = [pair for pair in ended if pair[0].exception() is None]
+        failed = failed or next((pair for pair in ended if pair not in fine), None)
+        begun = islice(waiting, 0 if failed else len(ended))
+        under_way |= {pool.submit(_run, job): job for job in begun}
+        for future, job in fine:
+            yield job, future.result()
+    if failed is not None:
+        with _named(failed[1], place):
+            failed[0].result()
+
+
+@contextmanager
+def _named(job: object, place: Place) -> Iterator[None]:
+    """Let what a job raises say which it was, and where its settings stand."""
+    try:
+        yield
+    except DPFError as error:
+        error.args = (f"{_describe(job)}, by {place.layout.params}: {error}",)
+        raise
+    except Exception as error:
+        error.add_note(_describe(job))
+        raise
+
+
+def _describe(job: object) -> str:
+    kind = type(job).__name__.removesuffix("Job").lower()
+    parts = [f" of {job.name}"] if hasattr(job, "name") else []
+    parts += [
+        f", {key} {getattr(job, key)}" for key in ("point", "target", "seed") if hasattr(job, key)
+    ]
+    return kind + "".join(parts)
 
 
 def _start(place: Place) -> None:
