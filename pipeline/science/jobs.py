@@ -66,6 +66,17 @@ def default_jobs(settings: ScienceSettings) -> int:
     return max(1, min(_MOST_JOBS, (os.cpu_count() or 1) // settings.runtime.num_threads))
 
 
+def check_jobs(num_processes: int) -> int:
+    """Return the number of processes if there can be so many.
+
+    Raises:
+        ConfigError: It is out of range.
+    """
+    if num_processes < 1:
+        raise ConfigError(f"--jobs must be >= 1, got {num_processes}. Use the number of cores.")
+    return num_processes
+
+
 def run_jobs(
     place: Place, jobs: Sequence[Job[R]], num_processes: int
 ) -> Generator[tuple[Job[R], R], None, None]:
@@ -86,8 +97,7 @@ def run_jobs(
         DPFError: What a job raises.
         ProcessError: A process was killed.
     """
-    if num_processes < 1:
-        raise ConfigError(f"--jobs must be >= 1, got {num_processes}. Use the number of cores.")
+    check_jobs(num_processes)
     if num_processes == 1 or len(jobs) <= 1:
         worker = place.worker()
         for job in jobs:
