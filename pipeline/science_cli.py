@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _EPILOG = (
     "Rows come from a mirror of CrossFit's sources: --mirror DIR or DPF_MIRROR. They are built "
-    "once, into data/science/. `dvc repro pipeline/science/dvc.yaml` runs all that is missing."
+    "once, into data/science/. `dpf science tune`, `dpf science run` and `dpf science transfer`, "
+    "in this order, make all that is missing."
 )
 
 
