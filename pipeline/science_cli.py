@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.science.jobs import Place
     from pipeline.science.layout import Layout
+    from pipeline.science.settings import ScienceSettings
 
 _EPILOG = (
     "Rows come from a mirror of CrossFit's sources: --mirror DIR or DPF_MIRROR. They are built "
-    "once, into data/science/. `dvc repro pipeline/science/dvc.yaml` runs all that is missing."
+    "once, into data/science/. `dpf science tune`, `dpf science run` and `dpf science transfer`, "
+    "in this order, make all that is missing."
 )
 
 
@@ -37,9 +39,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_check(args: argparse.Namespace) -> int:
     """Build the gym and check it."""
-    from pipeline.science.protocol import build_protocol
+    from pipeline.science.protocol import build_protocol, open_place
 
-    record = build_protocol(_layout(args), mirror=args.mirror, jobs=args.jobs or 1)
+    layout, jobs = _layout(args), _jobs(_settings(args), args)
+    record = build_protocol(layout, mirror=args.mirror, jobs=jobs)
+    open_place(layout, mirror=args.mirror, jobs=jobs)  # the backbone can serve what was built
     counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
     print(", ".join(counts))
     return 0
@@ -50,10 +54,12 @@ def run_tune(args: argparse.Namespace) -> int:
     from pipeline.science.running import tune
     from pipeline.science.tuning import Sweep
 
-    place = _place(args)
-    done = tune(place, _methods(place, args), num_processes=_jobs(place, args))
+    settings = _settings(args)
+    names, jobs = _methods(settings, args), _jobs(settings, args)
+    place = _place(args, jobs)
+    done = tune(place, names, num_processes=jobs)
     print(f"{done.ran} runs, {done.kept} were there")
-    for name in _methods(place, args):
+    for name in names:
         sweep = Sweep(place.settings, place.layout, name)
         print(f"{name}: {json.dumps(dict(sweep.method.sweep[sweep.require()].values))}")
     return 0
@@ -62,9 +68,13 @@ def run_tune(args: argparse.Namespace) -> int:
 def run_cells(args: argparse.Namespace) -> int:
     """Run the missing cells of methods."""
     from pipeline.science import running
+    from pipeline.science.tuning import Sweep
 
-    place = _place(args)
-    done = running.run_cells(place, _methods(place, args), num_processes=_jobs(place, args))
+    settings = _settings(args)
+    names, jobs = _methods(settings, args), _jobs(settings, args)
+    for name in names:
+        Sweep(settings, _layout(args), name).require()
+    done = running.run_cells(_place(args, jobs), names, num_processes=jobs)
     print(f"{done.ran} cells, {done.kept} were there")
     return 0
 
@@ -72,8 +82,15 @@ def run_cells(args: argparse.Namespace) -> int:
 def run_cell(args: argparse.Namespace) -> int:
     """Run one cell again and compare it with the record."""
     from pipeline.science.one_cell import compare, describe
+    from pipeline.science.settings import check_choice
+    from pipeline.science.tuning import Sweep
 
-    result = compare(_place(args), args.method, args.task, args.seed)
+    settings = _settings(args)
+    settings.method(args.method)
+    check_choice(args.task, settings.gym.targets, "the target")
+    check_choice(args.seed, settings.gym.seeds, "the seed")
+    Sweep(settings, _layout(args), args.method).require()
+    result = compare(_place(args, jobs=1), args.method, args.task, args.seed)
     print(json.dumps(result, indent=2) if args.json else describe(result))
     return 0
 
@@ -160,7 +177,6 @@ def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("seed", metavar="SEED", type=int, help="a few-shot seed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_rows(parser)
-    parser.set_defaults(jobs=1)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -235,7 +251,8 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="processes; results do not depend on it (default: cores, <= 8)",
+        help="processes, >= 1; results do not depend on it (default: cores divided by "
+        "runtime.num_threads, at most 8)",
     )
 
 
@@ -245,19 +262,26 @@ def _layout(args: argparse.Namespace) -> "Layout":
     return Layout.below(args.project)
 
 
-def _place(args: argparse.Namespace) -> "Place":
+def _settings(args: argparse.Namespace) -> "ScienceSettings":
+    from pipeline.science.settings_file import load_science
+
+    return load_science(_layout(args).params)
+
+
+def _place(args: argparse.Namespace, jobs: int) -> "Place":
+    """Open the science, which may build its rows: what can be refused before, is before."""
     from pipeline.science.protocol import open_place
 
-    return open_place(_layout(args), mirror=args.mirror, jobs=args.jobs or 1)
+    return open_place(_layout(args), mirror=args.mirror, jobs=jobs)
 
 
-def _jobs(place: "Place", args: argparse.Namespace) -> int:
-    from pipeline.science.jobs import default_jobs
+def _jobs(settings: "ScienceSettings", args: argparse.Namespace) -> int:
+    from pipeline.science.jobs import check_jobs, default_jobs
 
-    return default_jobs(place.settings) if args.jobs is None else args.jobs
+    return default_jobs(settings) if args.jobs is None else check_jobs(args.jobs)
 
 
-def _methods(place: "Place", args: argparse.Namespace) -> list[str]:
+def _methods(settings: "ScienceSettings", args: argparse.Namespace) -> list[str]:
     for name in args.methods:
-        place.settings.method(name)
-    return list(dict.fromkeys(args.methods)) or list(place.settings.methods)
+        settings.method(name)
+    return list(dict.fromkeys(args.methods)) or list(settings.methods)

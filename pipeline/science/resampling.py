@@ -66,9 +66,22 @@ def _row_by_row(
 
 
 def _macro_f1(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints) -> Floats:
-    tables = _confusion(_references(answers), [text.strip() for text in predictions], rows)
-    right = tables.diagonal(axis1=1, axis2=2)  # [R, C]
-    seen = tables.sum(axis=1) + tables.sum(axis=2)
+    """Return [R] means of the F1 of every text that a resample holds.
+
+    Counted by text and not by pair of texts: options of a multiple choice are texts of their own.
+    """
+    sides = _references(answers), [text.strip() for text in predictions]
+    known = {text: i for i, text in enumerate(sorted({*sides[0], *sides[1]}))}
+    wanted, found = (np.array([known[text] for text in side]) for side in sides)  # [N]
+    agreed = np.where(wanted == found, wanted, len(known))
+    size = len(known) + 1  # the last counts rows that do not agree
+    right = np.stack([np.bincount(agreed[drawn], minlength=size)[:-1] for drawn in rows])
+    seen = np.stack(
+        [
+            np.bincount(np.concatenate((wanted[drawn], found[drawn])), minlength=len(known))
+            for drawn in rows
+        ]
+    )  # [R, C]
     f1 = 2 * right / np.maximum(seen, 1)
     macro: Floats = f1.sum(axis=1) / (seen > 0).sum(axis=1)
     return macro
@@ -77,7 +90,7 @@ def _macro_f1(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints)
 def _matthews(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints) -> Floats:
     texts = [_references(answers), [text.strip() for text in predictions]]
     pair = [["01"[text == "acceptable"] for text in side] for side in texts]
-    tables = _confusion(pair[0], pair[1], rows, names=["0", "1"]).astype(np.float64)
+    tables = _confusion(pair[0], pair[1], rows, names=("0", "1")).astype(np.float64)
     (tn, fp), (fn, tp) = tables.transpose(1, 2, 0)
     scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     correlation: Floats = np.where(scale > 0, tp * tn - fp * fn, 0.0) / np.maximum(scale, 1)
@@ -85,10 +98,10 @@ def _matthews(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints)
 
 
 def _confusion(
-    answers: Sequence[str], predictions: Sequence[str], rows: Ints, names: Sequence[str] = ()
+    answers: Sequence[str], predictions: Sequence[str], rows: Ints, names: Sequence[str]
 ) -> Ints:
     """Return [R, C, C] counts of each (answer, prediction) among the rows of each resample."""
-    known = {name: i for i, name in enumerate(names or sorted({*answers, *predictions}))}
+    known = {name: i for i, name in enumerate(names)}
     size = len(known)
     pairs = zip(answers, predictions, strict=True)
     codes = np.array([known[answer] * size + known[prediction] for answer, prediction in pairs])

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpf_core.backbone.families import SERVED_KINDS, check_attention, family_of
+from dpf_core.backbone.files import resolve_directory
 from dpf_core.errors import ConfigError, GymError
-from dpf_core.files import sha256_file
+from dpf_core.files import read_json, sha256_file
 from dpf_core.gym.build import build_gym
 from dpf_core.gym.catalogue import select_tasks
 from dpf_core.gym.leak_report import Leak
@@ -18,7 +20,7 @@ from dpf_core.gym.manifest import MANIFEST_FILE, Manifest, TaskRecord
 from dpf_core.gym.official import few_shot_file, full_train_file
 from dpf_core.gym.reader import Row, load_manifest, read_split
 from dpf_core.gym.sources import open_source
-from pipeline.science.settings import GymSettings
+from pipeline.science.settings import GymSettings, ScienceSettings
 
 MIRROR_VARIABLE = "DPF_MIRROR"
 
@@ -124,6 +126,51 @@ def check_rows(gym: ScienceGym, settings: GymSettings) -> None:
                         f"a target must have {split} rows, got 0 ({name}, {file}). Remove it from "
                         "gym.targets in pipeline/science/params.yaml, or correct its source."
                     )
+
+
+def check_served(gym: ScienceGym, settings: ScienceSettings) -> None:
+    """Return if the backbone's family can serve every task and method.
+
+    Args:
+        gym: Built.
+        settings: Of the science.
+
+    Raises:
+        ConfigError: There is no such family, or it has another attention or no use for a method.
+        GymError: A task wants free text, which an encoder cannot write.
+    """
+    path = resolve_directory(settings.backbone) / "config.json"
+    model_type = _model_type(path)
+    family = family_of(model_type, str(path))
+    check_attention(settings.backbone, family, model_type)
+    served = SERVED_KINDS[family.kind]
+    for role in ("targets", "sources"):
+        names: tuple[str, ...] = getattr(settings.gym, role)
+        if refused := [name for name in names if gym.task(name).kind not in served]:
+            raise GymError(
+                f"the {role} of a {model_type} backbone must be {' or '.join(served)}, got "
+                f"{gym.task(refused[0]).kind} ({', '.join(refused)}). Remove them from gym.{role} "
+                "in pipeline/science/params.yaml, or name a decoder or encoder-decoder there."
+            )
+    models = {f"methods.{name}": part.model for name, part in settings.methods.items()}
+    models |= {f"sources.{name}": part.model for name, part in settings.sources.items()}
+    headless = [place for place, model in models.items() if model.method == "heads_only"]
+    if headless and family.kind != "encoder":
+        raise ConfigError(
+            f"a method must be any but heads_only for a {model_type} backbone, which has no head, "
+            f"got it ({', '.join(headless)} in pipeline/science/params.yaml). Remove it."
+        )
+
+
+def _model_type(path: Path) -> str:
+    try:
+        return str(read_json(path)["model_type"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigError(
+            f"a backbone's config.json must say its model_type, got {type(error).__name__}: "
+            f"{error} ({path}). Name a backbone that is whole (backbone.name in "
+            "pipeline/science/params.yaml)."
+        ) from error
 
 
 def check_leaks(gym: ScienceGym, settings: GymSettings, *, jobs: int) -> list[dict[str, Any]]:

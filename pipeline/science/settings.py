@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from dpf_core.adaptation import AdaptConfig
 from dpf_core.config import BackboneConfig, ModelConfig, TrainConfig
 from dpf_core.config_reading import to_mapping
 from dpf_core.errors import ConfigError
 from dpf_core.naming import nearest
-
-T = TypeVar("T")
 
 PARAMS = Path("pipeline/science/params.yaml")
 
@@ -54,7 +52,7 @@ class TeacherSettings:
     source: str
     """Another source model, of the method single_task."""
     weight: float
-    """Of the divergence from its logits, see `dpf_core.distillation`."""
+    """Of the divergence from its logits, > 0, see `dpf_core.distillation`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,12 +114,13 @@ class GainSettings:
     challenger: str
     """Method that is compared with every other one too."""
     floor: float
-    """Least mean score of the baseline that divides."""
+    """Least mean score of the baseline that divides, > 0."""
     num_resamples: int
     """Bootstrap resamples of a target's test rows, the same for every method."""
     num_draws: int
     """Bootstrap draws of tasks and seeds."""
     draw_seed: int
+    """Of those draws, >= 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,6 +29,7 @@ from pipeline.science.settings import (
     TuningSettings,
     check_choice,
 )
+from pipeline.science.settings_checks import check_name, check_settings
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ class _Reader:
             check_choice(name, sections, f"a section of {path}")
         if missing := [name for name in sections if name not in content]:
             raise ConfigError(f"{path} must have the sections {sections}, got no {missing[0]!r}.")
+        for name in sections:
+            _mapping(content[name], None, f"{name} in {path}")
         self.content, self.path = content, path
 
     def settings(self) -> ScienceSettings:
@@ -83,8 +86,7 @@ class _Reader:
             tuning=self._read(TuningSettings, "tuning"),
             gain=self._read(GainSettings, "gain"),
         )
-        self._check_references(settings)
-        self._check_numbers(settings)
+        check_settings(settings, self.path)
         return settings
 
     def _read(self, cls: type[T], section: str) -> T:
@@ -92,20 +94,21 @@ class _Reader:
 
     def _entries(self, section: str) -> list[tuple[str, Mapping[str, Any]]]:
         entries = self.content[section]
-        if not isinstance(entries, dict) or not entries:
+        if not entries:
             raise ConfigError(
                 f"{section} in {self.path} must name at least one of its kind, got {entries!r}. "
                 "Write `name: {...}` lines."
             )
-        return list(entries.items())
+        return [(check_name(name, section, self.path), value) for name, value in entries.items()]
 
     def _source(self, name: str, value: Mapping[str, Any]) -> SourceSettings:
         where = f"sources.{name} in {self.path}"
         value = _mapping(value, ("model", "train", "teacher"), where)
-        train = _mapping(self.content["source_training"], None, f"source_training in {self.path}")
+        changes = _mapping(value["train"], None, f"train of {where}")
+        train = {**self.content["source_training"], **changes}
         return SourceSettings(
             model=self._model(value["model"], where),
-            train=from_mapping(TrainConfig, {**train, **value["train"]}, f"train of {where}"),
+            train=from_mapping(TrainConfig, train, f"train of {where}"),
             teacher=self._teacher(value["teacher"], f"teacher of {where}"),
         )
 
@@ -117,7 +120,14 @@ class _Reader:
         value = _mapping(value, ("source", "retrieves", "model", "sweep"), where)
         model = self._model(value["model"], where)
         if not isinstance(value["retrieves"], bool):
-            raise ConfigError(f"retrieves of {where} must be true or false.")
+            raise ConfigError(
+                f"retrieves of {where} must be true or false, got {value['retrieves']!r}. "
+                "Correct it."
+            )
+        if value["source"] is not None and not isinstance(value["source"], str):
+            raise ConfigError(
+                f"source of {where} must be a name or null, got {value['source']!r}. Correct it."
+            )
         if not isinstance(value["sweep"], list) or not value["sweep"]:
             raise ConfigError(f"sweep of {where} must be a list of points, got {value['sweep']!r}.")
         return MethodSettings(
@@ -157,60 +167,6 @@ class _Reader:
             train=from_mapping(TrainConfig, values, f"adaptation in {self.path} and {where}"),
             adapt=from_mapping(AdaptConfig, adapt, where),
         )
-
-    def _check_references(self, settings: ScienceSettings) -> None:
-        for name, source in settings.sources.items():
-            if source.teacher is not None:
-                what = f"the teacher of sources.{name} in {self.path}"
-                teachers = [
-                    other
-                    for other, found in settings.sources.items()
-                    if found.model.method == "single_task" and found.teacher is None
-                ]
-                check_choice(source.teacher.source, teachers, what)
-        for name, method in settings.methods.items():
-            if method.source is not None:
-                what = f"the source of methods.{name} in {self.path}"
-                check_choice(method.source, settings.sources, what)
-            is_single = method.model.method == "single_task"
-            if method.retrieves != (is_single and method.source is not None):
-                raise ConfigError(
-                    "retrieves must be true where, and only where, a single_task method has a "
-                    f"source, got {method.retrieves} (methods.{name} in {self.path}). Correct it, "
-                    "or the source."
-                )
-        for target in settings.tuning.targets:
-            what = f"a target of tuning in {self.path}"
-            check_choice(target, settings.gym.targets, what)
-        if settings.tuning.seed not in settings.gym.seeds:
-            raise ConfigError(
-                f"tuning.seed in {self.path} must be one of {settings.gym.seeds}, got "
-                f"{settings.tuning.seed}. Correct it."
-            )
-        for key in ("baseline", "challenger"):
-            name = getattr(settings.gain, key)
-            check_choice(name, settings.methods, f"gain.{key} in {self.path}")
-
-    def _check_numbers(self, settings: ScienceSettings) -> None:
-        most = len(settings.methods[settings.gain.baseline].sweep)
-        for name, method in settings.methods.items():
-            if len(method.sweep) > most:
-                raise ConfigError(
-                    f"a sweep must have at most as many points as the baseline's, {most}, got "
-                    f"{len(method.sweep)} (methods.{name} in {self.path}). A baseline that is "
-                    "tuned less makes gains; shorten the sweep, or lengthen the baseline's."
-                )
-        for section, key, value, least in (
-            ("runtime", "num_threads", settings.runtime.num_threads, 1),
-            ("gain", "num_resamples", settings.gain.num_resamples, 1),
-            ("gain", "num_draws", settings.gain.num_draws, 1),
-            ("gain", "floor", settings.gain.floor, 0),
-            ("gym", "max_leak_fraction", settings.gym.max_leak_fraction, 0),
-        ):
-            if value < least:
-                raise ConfigError(
-                    f"{section}.{key} in {self.path} must be >= {least}, got {value}. Correct it."
-                )
 
 
 _NO_CHOICE = {"mode": "joint", "row_init": "uniform"}

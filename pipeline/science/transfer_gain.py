@@ -24,6 +24,8 @@ CORRELATIONS = ("Matthew-Correlation", "Pearson-Correlation")
 """Metrics in [-1, 1]."""
 _TAILS = (2.5, 97.5)
 """Percentiles that leave 95% between them."""
+_ROUNDING = 1e-12
+"""Means that differ by less are equal: sums of scores round by 1e-16, and a row weighs far more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +55,7 @@ class TargetGain:
     is_floored: bool
     """Whether the floor stood in for b_t."""
     is_hurt: bool
-    """Whether the interval lies below 0."""
+    """Whether the interval lies below 0, by more than rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +68,7 @@ class TransferGain:
     ratio_of_means: float
     """Mean of s_t over mean of b_t, or over the floor."""
     share_below: float
-    """Share of targets with s_t < b_t."""
+    """Share of targets with s_t < b_t; means that differ by rounding alone are equal."""
     share_hurt: float
     """Share of targets whose interval of s_t - b_t lies below 0."""
     ci95: tuple[float, float]
@@ -116,7 +118,7 @@ def target_gain(method: TargetScores, baseline: TargetScores, *, floor: float) -
         difference=score - base,
         difference_ci95=(low, high),
         is_floored=base < floor,
-        is_hurt=high < 0,
+        is_hurt=high < -_ROUNDING,
     )
 
 
@@ -157,7 +159,7 @@ def transfer_gain(
         mean_ratio=float(ratios.mean()),
         median_ratio=float(np.median(ratios)),
         ratio_of_means=float(ours.mean() / max(theirs.mean(), floor)),
-        share_below=sum(gain.difference < 0 for gain in gains) / len(gains),
+        share_below=sum(gain.difference < -_ROUNDING for gain in gains) / len(gains),
         share_hurt=sum(gain.is_hurt for gain in gains) / len(gains),
         ci95=(float(low), float(high)),
         num_floored=sum(gain.is_floored for gain in gains),

@@ -1,4 +1,5 @@
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -37,6 +38,37 @@ def test_all_rows_in_order_give_the_score_itself():
     rows = np.arange(40)[None]
     whole = score("Classification-F1", predictions, answers)
     assert resampled_scores("Classification-F1", predictions, answers, rows) == [whole]
+
+
+def by_pairs(predictions, answers, rows):
+    """Return the macro-F1 of each resample from its table of (answer, prediction) pairs."""
+    names = sorted({*answers, *predictions})
+    tables = np.zeros((len(rows), len(names), len(names)), dtype=np.int64)
+    for table, drawn in zip(tables, rows, strict=True):
+        for i in drawn:
+            table[names.index(answers[i]), names.index(predictions[i])] += 1
+    seen = tables.sum(axis=1) + tables.sum(axis=2)
+    f1 = 2 * tables.diagonal(axis1=1, axis2=2) / np.maximum(seen, 1)
+    return (f1.sum(axis=1) / (seen > 0).sum(axis=1)).tolist()
+
+
+@pytest.mark.parametrize("num_texts", [1, 2, 3, 9, 40, 300])
+def test_macro_f1_has_the_bits_of_the_table_of_all_pairs(num_texts):
+    generator = random.Random(num_texts)
+    texts = [[f"option {generator.randrange(num_texts)}" for _ in range(150)] for _ in range(2)]
+    rows = resampled_rows("codah", 150, 20)
+    assert resampled_scores("Classification-F1", *texts, rows) == by_pairs(*texts, rows)
+
+
+def test_macro_f1_of_a_thousand_texts_takes_no_table_of_all_pairs():
+    answers, predictions = ([f"{side} {i}" for i in range(700)] for side in "ab")
+    rows = resampled_rows("codah", 700, 200)
+    tracemalloc.start()
+    scores = resampled_scores("Classification-F1", predictions, answers, rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(scores) == {0.0}
+    assert peak < 50e6  # the table of all pairs is 3 GB
 
 
 def test_further_accepted_answers_count_where_the_metric_counts_them():

@@ -8,7 +8,7 @@ from dpf_core.files import write_json
 from dpf_core.gym.reader import load_manifest
 from pipeline.science.protocol import open_place
 from pipeline.science.records import read_record
-from pipeline.science.rows import ScienceGym, check_leaks, check_rows, open_gym
+from pipeline.science.rows import ScienceGym, check_leaks, check_rows, check_served, open_gym
 from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import place, write_params
 
@@ -74,6 +74,38 @@ def test_a_file_that_is_gone_is_named(project):
     (project.gym / "mood" / "mood_2_13_dev.tsv").unlink()
     with pytest.raises(GymError, match=r"got no such file .*mood_2_13_dev.tsv"):
         gym.rows("mood", "dev", 13)
+
+
+@pytest.mark.parametrize(("task", "role"), [("mood", "targets"), ("topic", "sources")])
+def test_free_text_is_refused_for_an_encoder_before_anything_is_trained(project, task, role):
+    gym = change_task(gym_of(project), task, kind="text")
+    settings = load_science(project.params)
+    with pytest.raises(GymError, match=rf"the {role} of a bert .* got text \({task}\)"):
+        check_served(gym, settings)
+    with pytest.raises(GymError, match=f"from gym.{role} in"):
+        dataclasses.replace(place(project), gym=gym)
+
+
+def gpt2_named(project, folder, **changes):
+    """Return settings whose backbone is a decoder of which there is no more than the name."""
+    write_json(folder / "config.json", {"model_type": "gpt2"})
+    write_params(project, folder, **changes)
+    return load_science(project.params)
+
+
+def test_what_no_decoder_can_run_is_refused_before_anything_is_trained(project, tmp_path):
+    with pytest.raises(ConfigError, match=r"must be eager or sdpa .* type 'gpt2'"):
+        check_served(gym_of(project), gpt2_named(project, tmp_path))
+    settings = gpt2_named(project, tmp_path, backbone__attention="sdpa")
+    with pytest.raises(ConfigError, match=r"any but heads_only .* got it \(methods.heads_only"):
+        check_served(gym_of(project), settings)
+
+
+def test_a_backbone_that_does_not_say_its_type_is_refused(project, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    write_params(project, tmp_path)
+    with pytest.raises(ConfigError, match="must say its model_type, got KeyError"):
+        check_served(gym_of(project), load_science(project.params))
 
 
 @pytest.fixture

@@ -51,11 +51,8 @@ def test_what_a_program_reads_is_json(dpf, words):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("run", "sport"), "a method must be one of dpf"),
         (("run", "spot"), "must have the record of its tuning, got none (spot"),
         (("tune", "spot", "--jobs", "0"), "--jobs must be >= 1, got 0"),
-        (("cell", "dpf", "topic", "13"), "must be one of the targets mood, pick"),
-        (("cell", "dpf", "mood", "7"), "the seed must be one of 13, 21, got 7"),
         (("transfer",), "the rows must have been checked"),
     ],
 )
@@ -67,6 +64,36 @@ def test_what_is_refused_is_one_sentence(dpf, words, says):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("check", "--jobs", "0"), "--jobs must be >= 1, got 0"),
+        (("tune", "--jobs", "-1"), "--jobs must be >= 1, got -1"),
+        (("tune", "sport"), "a method must be one of dpf"),
+        (("run", "--jobs", "0"), "--jobs must be >= 1, got 0"),
+        (("run", "sport"), "a method must be one of dpf"),
+        (("run", "spot"), "must have the record of its tuning, got none (spot"),
+        (("cell", "sport", "mood", "13"), "a method must be one of dpf"),
+        (("cell", "dpf", "topic", "13"), "the target must be one of mood, pick, got 'topic'"),
+        (("cell", "dpf", "mood", "7"), "the seed must be one of 13, 21, got 7"),
+        (("cell", "spot", "mood", "13"), "must have the record of its tuning, got none (spot"),
+    ],
+)
+def test_wrong_words_are_refused_before_rows_are_built(dpf, project, words, says):
+    shutil.rmtree(project.gym)  # without a mirror the first look at rows would be refused
+    code, _, error = dpf(*words)
+    assert code == 1
+    assert says in error
+
+
+def test_rows_that_the_backbone_cannot_serve_are_refused_by_the_check(dpf, monkeypatch):
+    kinds = {"encoder": ("classification",)}
+    monkeypatch.setattr("pipeline.science.rows.SERVED_KINDS", kinds)
+    code, _, error = dpf("check", "--jobs", "1")
+    assert code == 1
+    assert "must be classification, got multiple_choice (pick)" in error
+
+
 def test_source_and_target_sets_that_overlap_are_refused(dpf, project, backbone_folder):
     write_params(project, backbone_folder, gym__sources=["topic", "mood"])
     code, _, error = dpf("check")
@@ -76,7 +103,7 @@ def test_source_and_target_sets_that_overlap_are_refused(dpf, project, backbone_
 
 def test_without_rows_and_without_a_mirror_one_sentence_says_what_to_name(dpf, project):
     shutil.rmtree(project.gym)
-    code, _, error = dpf("run", "dpf")
+    code, _, error = dpf("tune", "dpf")
     assert code == 1
     assert "--mirror DIR or DPF_MIRROR" in error
 
@@ -86,4 +113,6 @@ def test_every_command_has_its_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["science", command, "--help"])
     assert ended.value.code == 0
-    assert "--project DIR" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "--project DIR" in said
+    assert "dvc repro" not in said  # the graph stands in .dvcignore

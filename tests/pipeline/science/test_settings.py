@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -71,11 +73,66 @@ def test_what_cannot_change_a_result_is_no_part_of_it(tmp_path):
         ({"gain__num_draws": 0}, "gain.num_draws .* must be >= 1, got 0"),
         ({"runtime__num_threads": 0}, "runtime.num_threads .* must be >= 1, got 0"),
         ({"ablations": {}}, "a section of .* got 'ablations'"),
+        ({"methods__dpf__source": "mpt"}, "starts from must be dpf, got mpt .*methods.dpf"),
+        ({"methods__dpf__source": None}, "starts from must be dpf, got none .*methods.dpf"),
+        ({"methods__dpf__source": ["dpf"]}, r"must be a name or null, got \['dpf'\]"),
+        ({"methods__heads_only__source": "dpf"}, "heads_only starts from must be none, got dpf"),
+        ({"methods__spot__source": "dpf"}, "single_task starts from must be single_task, got dpf"),
+        (
+            {"methods__dpf__model": {"method": "dpf", "pool_size": 5}},
+            r"pool_size must be 4 as of the source dpf, got 5 \(model of methods.dpf",
+        ),
+        (
+            {"sources__single_task__model": {"method": "single_task", "prompt_length": 2}},
+            r"prompt_length must be 2 as of the source single_task, got 3 \(model of methods.spot",
+        ),
+        ({"sources__dpf__model": {"method": "attempt"}}, "any but attempt, got it .*sources.dpf"),
+        ({"sources__mpt__teacher__weight": 0.0}, "weight must be > 0, got 0.0 .*sources.mpt"),
+        ({"sources__mpt__teacher__weight": float("nan")}, "weight must be > 0, got nan"),
+        (
+            {"sources__single_task__train": {"loss_balancing": "gradnorm"}},
+            "loss_balancing must be equal .* the method single_task .*sources.single_task",
+        ),
+        ({"backbone__precision": "bf16"}, "must be fp32 .* got bf16 and None .*full_finetune"),
+        ({"backbone__quantization": "int8"}, "null .* got fp32 and int8 .*sources.full_finetune"),
+        ({"tuning__targets": []}, "tuning.targets .* got none"),
+        ({"tuning__targets": ["mood", "mood"]}, "tuning.targets .* got mood twice"),
+        ({"methods__single_task__sweep": [RATES, RATES]}, "must be different ones, got .* twice"),
+        (
+            {"methods__single_task__sweep": [RATES, {**RATES, "max_steps": 4}]},
+            "must be different ones, got .*'max_steps': 4",
+        ),
+        ({"gain__floor": 0.0}, "gain.floor .* must be > 0, got 0.0"),
+        ({"gain__draw_seed": -1}, "gain.draw_seed .* must be >= 0, got -1"),
+        ({"gym__max_leak_fraction": float("nan")}, "max_leak_fraction .* must be >= 0, got nan"),
+        ({"methods": {"../dpf": {}}}, "a name in methods .* got '../dpf'"),
+        ({"methods": {"D-P F": {}}}, "a name in methods .* got 'D-P F'"),
+        ({"sources": {1: {}}}, "a name in sources .* got 1"),
+        ({"sources__dpf__train": None}, "train of sources.dpf .* mapping of settings, got None"),
+        ({"sources__dpf__model": None}, "model of sources.dpf .* mapping of settings, got None"),
+        ({"sources__dpf": None}, "sources.dpf .* mapping of exactly .*, got None"),
+        ({"methods__dpf": None}, "methods.dpf .* mapping of exactly .*, got None"),
+        ({"methods__dpf__model": None}, "model of methods.dpf .* mapping of settings, got None"),
+        ({"methods__dpf__sweep": [None]}, "a point of the sweep .* mapping of settings, got None"),
     ],
 )
 def test_a_wrong_setting_is_refused_in_a_sentence_that_names_it(tmp_path, changes, says):
     with pytest.raises(ConfigError, match=says):
         load(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("section", params(Path()))
+@pytest.mark.parametrize("value", [None, ["dpf"], 3])
+def test_a_section_that_is_no_mapping_is_refused(tmp_path, section, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params(tmp_path) | {section: value}))
+    with pytest.raises(ConfigError, match=f"{section} in .*params.yaml must be a mapping"):
+        load_science(path)
+
+
+def test_gradnorm_serves_the_sources_whose_tasks_share_prompts(tmp_path):
+    source = load(tmp_path, sources__mpt__train={"loss_balancing": "gradnorm"}).sources["mpt"]
+    assert source.train.loss_balancing == "gradnorm"
 
 
 @pytest.mark.parametrize(

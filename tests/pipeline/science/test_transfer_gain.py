@@ -63,6 +63,20 @@ def test_a_target_is_hurt_only_if_the_interval_of_its_difference_lies_below_zero
     assert not hurt(0.6, 0.6, 0.6)
 
 
+def test_means_that_differ_by_rounding_alone_are_equal():
+    method, base = {"a": scores(0.3, 0.2, 0.1)}, {"a": scores(0.1, 0.2, 0.3)}
+    flat = {"a": scores(0.2, 0.2, 0.2)}
+    sides = [(method, base), (base, method), (method, flat), (flat, method), (base, flat)]
+    gains = [transfer_gain(*side, **OPTIONS) for side in sides]
+    assert min(targets["a"].difference for _, targets in gains) < 0  # by 1e-17
+    assert {(gain.share_below, gain.share_hurt) for gain, _ in gains} == {(0, 0)}
+
+
+def test_a_mean_that_is_less_by_one_row_is_below():
+    gain, _ = transfer_gain({"a": scores(0.5 - 1e-6)}, {"a": scores(0.5)}, **OPTIONS)
+    assert (gain.share_below, gain.share_hurt) == (1, 1)
+
+
 def test_noise_of_test_rows_that_method_and_baseline_share_cancels_out():
     base, method = scores(0.5, 0.5, spread=0.2), scores(0.49, 0.49, spread=0.2)
     assert target_gain(method, base, floor=0.05).is_hurt

@@ -1,0 +1,67 @@
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from dpf_core.errors import GymError
+from pipeline.science.jobs import run_jobs
+from tests.pipeline.science.small_science import place
+
+
+@dataclass(frozen=True)
+class SumJob:
+    """A job that fails, or takes its time."""
+
+    name: str
+    point: int
+    target: str = "mood"
+    seed: int = 13
+    error: Exception | None = None
+    seconds: float = 0.0
+
+    def run(self, worker):
+        if self.error is not None:
+            raise self.error
+        time.sleep(self.seconds)
+        return self.point
+
+
+def yielded(here, jobs, num_processes, error):
+    """Return what was yielded before the error, and the error."""
+    found = []
+    with pytest.raises(type(error)) as raised:
+        found.extend(result for _, result in run_jobs(here, jobs, num_processes))
+    return found, raised.value
+
+
+def test_an_error_names_its_job_and_the_file_of_its_settings(project):
+    error = GymError("rows must be there, got 0. Add some.")
+    jobs = [SumJob("dpf", 0), SumJob("dpf", 1, error=error), SumJob("dpf", 2)]
+    found, raised = yielded(place(project), jobs, 1, error)
+    assert found == [0]
+    assert str(raised) == (
+        f"sum of dpf, point 1, target mood, seed 13, by {project.params}: "
+        "rows must be there, got 0. Add some."
+    )
+
+
+def test_our_own_mistake_keeps_its_words_and_notes_its_job(project):
+    error = RuntimeError("[4, 3] is no [3, 4]")
+    raised = yielded(place(project), [SumJob("dpf", 1, error=error)], 1, error)[1]
+    assert str(raised) == "[4, 3] is no [3, 4]"
+    assert raised.__notes__ == ["sum of dpf, point 1, target mood, seed 13"]
+
+
+@pytest.mark.slow
+def test_what_is_under_way_when_another_job_fails_is_yielded_first(project):
+    error = GymError("rows must be there, got 0.")
+    jobs = [SumJob("dpf", 0, error=error), SumJob("mpt", 1, seconds=2), SumJob("dpf", 2)]
+    found, raised = yielded(place(project), jobs, 2, error)
+    assert 1 in found
+    assert str(raised).startswith("sum of dpf, point 0, target mood, seed 13, by ")
+
+
+@pytest.mark.slow
+def test_every_job_of_several_processes_is_yielded_once(project):
+    found = list(run_jobs(place(project), [SumJob("dpf", i) for i in range(7)], 2))
+    assert sorted((job.point, result) for job, result in found) == [(i, i) for i in range(7)]
