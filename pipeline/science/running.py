@@ -13,7 +13,7 @@ from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key, data_key, method_setup, source_key
 from pipeline.science.records import Cell, add_cell, read_cells, read_record
 from pipeline.science.source_training import record_source, source_jobs
-from pipeline.science.tuning import Sweep
+from pipeline.science.tuning import Origin, Sweep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,13 +67,12 @@ def cell_jobs(place: Place, name: str) -> list[CellJob]:
     """Return the jobs of all cells of a method, under the settings that tuning has chosen.
 
     Raises:
-        ConfigError: The method has no record of its tuning.
+        ConfigError: The method has no record of its tuning on these rows.
     """
-    point = Sweep(place.settings, place.layout, name).require()
-    method = place.settings.method(name)
-    setup = method_setup(
-        place.settings, method, method.sweep[point], place.environment, key_of_source(place, name)
-    )
+    settings, source = place.settings, key_of_source(place, name)
+    origin = Origin.of(settings, place.environment, place.gym, source)
+    point, method = Sweep(settings, place.layout, name).require(origin), settings.method(name)
+    setup = method_setup(settings, method, method.sweep[point], place.environment, source)
     gym = place.settings.gym
     return [
         CellJob(name=name, point=point, target=target, seed=seed, setup=setup)
