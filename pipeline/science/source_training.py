@@ -20,7 +20,14 @@ from dpf_core.model import DPFModel
 from dpf_core.pool_io import save_pool
 from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.loop import TrainResult, train
-from pipeline.science.keys import Environment, Json, code_hash, source_key, source_question
+from pipeline.science.keys import (
+    Environment,
+    Json,
+    code_hash,
+    source_data_key,
+    source_key,
+    source_question,
+)
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import ScienceGym
@@ -29,6 +36,8 @@ from pipeline.science.worker import Worker
 from pipeline.training import load_training_sets
 
 _RECORD = "record.json"
+_SAME = ("key", "rows", "sha256")
+"""Parts of a record that say that another one is of the same model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +79,9 @@ class SourceJob:
         outcome = {
             "key": self.key,
             "question": source_question(worker.settings, self.name),
+            "rows": {
+                task: source_data_key(worker.gym, task) for task in worker.settings.gym.sources
+            },
             "environment": asdict(worker.environment),
             "code": code_hash(),
             "seconds": round(time.perf_counter() - started, 2),
@@ -132,7 +144,7 @@ def record_source(layout: Layout, name: str, key: str) -> Json:
             "is trained again."
         )
     earlier = read_record(path)
-    if earlier is None or any(earlier.get(part) != made[part] for part in ("key", "sha256")):
+    if earlier is None or any(earlier.get(part) != made[part] for part in _SAME):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, made)
     return made

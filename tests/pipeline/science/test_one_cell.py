@@ -33,7 +33,13 @@ def test_a_recorded_score_that_does_not_come_again_is_shown(here, project):
     run_cells(here, ["heads_only"], num_processes=1)
     setup = read_cells(project.cells("heads_only")).setup
     job = type("Job", (), {"setup": setup, "target": "mood", "seed": 13})
-    add_cell(project.cells("heads_only"), "heads_only", setup, ("mood", 13), made(job, 0.123))
+    add_cell(
+        project.cells("heads_only"),
+        "heads_only",
+        setup,
+        ("mood", 13),
+        made(here, job, 0.123, "rows"),
+    )
     result = compare(here, "heads_only", "mood", 13)
     assert not result["is_equal"]
     assert "recorded: 0.123000, NOT EQUAL, of other settings, rows" in describe(result)
