@@ -78,8 +78,35 @@ def read_cells(path: Path) -> CellsFile | None:
     return CellsFile(setup, valid)
 
 
-def add_cell(path: Path, method: str, setup: Json, place: tuple[str, int], cell: Cell) -> None:
-    """Record a cell beside those of the same setup; cells of another setup are dropped.
+def require_setup(path: Path, setup: Json) -> None:
+    """Return if recorded cells, if any, are of this setup.
+
+    Raises:
+        ConfigError: They are of another one, or the file is damaged.
+    """
+    earlier = read_cells(path)
+    if earlier is None or not earlier.cells or earlier.setup == setup:
+        return
+    parts = sorted(
+        part for part in {*earlier.setup, *setup} if earlier.setup.get(part) != setup.get(part)
+    )
+    raise ConfigError(
+        f"recorded cells must be of the settings and machine that new ones are of, got "
+        f"{len(earlier.cells)} of other {', '.join(parts)} ({path}). Restore those, or run "
+        "dpf science run --replace, which drops the recorded cells."
+    )
+
+
+def add_cell(
+    path: Path,
+    method: str,
+    setup: Json,
+    place: tuple[str, int],
+    cell: Cell,
+    *,
+    replace: bool = False,
+) -> None:
+    """Record a cell beside those of the same setup.
 
     Args:
         path: Of the method's file, which is replaced as a whole.
@@ -87,10 +114,14 @@ def add_cell(path: Path, method: str, setup: Json, place: tuple[str, int], cell:
         setup: What the cell was made under.
         place: Target and seed.
         cell: What came out.
+        replace: Drop cells of another setup.
 
     Raises:
+        ConfigError: There are cells of another setup, which are not to be replaced.
         OSError: The file cannot be written; the earlier one is untouched.
     """
+    if not replace:
+        require_setup(path, setup)
     earlier = read_cells(path)
     cells = dict(earlier.cells) if earlier is not None and earlier.setup == setup else {}
     cells[place] = cell

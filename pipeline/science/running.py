@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipeline.science.cell import CellJob
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key, data_key, method_setup, source_key
-from pipeline.science.records import Cell, add_cell, read_cells, read_record
+from pipeline.science.records import Cell, add_cell, read_cells, read_record, require_setup
 from pipeline.science.source_training import record_source, source_jobs
 from pipeline.science.tuning import Origin, Sweep
 
@@ -24,27 +24,33 @@ class Done:
     kept: int
 
 
-def run_cells(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
+def run_cells(
+    place: Place, names: Sequence[str], *, num_processes: int, replace: bool = False
+) -> Done:
     """Run the missing cells of methods; each is on disk as soon as it is done.
 
     Args:
         place: Where they run.
         names: Methods.
         num_processes: At a time.
+        replace: Drop recorded cells of another setup, as of another torch.
 
     Raises:
-        ConfigError: A method is unknown or has no record of its tuning.
+        ConfigError: A method is unknown or has no record of its tuning, or there are cells of
+            another setup, which are not to be replaced.
         DPFError: A cell or a source model cannot be made; what is done stays done.
     """
     for name in names:
         Sweep(place.settings, place.layout, name).require()
     missing = [job for name in names for job in missing_cells(place, name)]
+    for job in () if replace else missing:
+        require_setup(place.layout.cells(job.name), job.setup)
     total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
     make_sources(place, {job.name for job in missing}, num_processes=num_processes)
     with closing(run_jobs(place, missing, num_processes)) as results:
         for job, cell in _shown(results, len(missing), "cells", "cell"):
             path = place.layout.cells(job.name)
-            add_cell(path, job.name, job.setup, (job.target, job.seed), cell)
+            add_cell(path, job.name, job.setup, (job.target, job.seed), cell, replace=replace)
             _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
     return Done(ran=len(missing), kept=total - len(missing))
 

@@ -54,10 +54,13 @@ def test_equal_cells_give_equal_bytes_in_whatever_order_they_came(path, tmp_path
     assert path.read_bytes() == other.read_bytes()
 
 
-def test_cells_of_another_setup_are_dropped_when_one_of_the_new_is_added(path):
+def test_cells_of_another_setup_are_dropped_where_that_is_asked_for_alone(path):
     add_cell(path, "dpf", SETUP, ("mood", 13), cell())
-    setup = SETUP | {"torch": "3"}
-    add_cell(path, "dpf", setup, ("pick", 13), cell(setup))
+    before, setup = path.read_bytes(), SETUP | {"torch": "3"}
+    with pytest.raises(ConfigError, match=r"got 1 of other torch \(.*run --replace"):
+        add_cell(path, "dpf", setup, ("pick", 13), cell(setup))
+    assert path.read_bytes() == before
+    add_cell(path, "dpf", setup, ("pick", 13), cell(setup), replace=True)
     assert read_cells(path) == CellsFile(setup, {("pick", 13): cell(setup)})
 
 

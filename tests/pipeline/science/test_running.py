@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 import signal
@@ -66,6 +67,17 @@ def test_only_cells_of_other_settings_are_run_again(project, backbone_folder):
     with pytest.raises(ConfigError, match="got one of other settings"):
         missing_cells(place(project), "single_task")
     assert len(missing_cells(place(project), "heads_only")) == 0
+
+
+def test_cells_of_another_torch_are_replaced_where_that_is_asked_for_alone(project):
+    run(project, "heads_only")
+    before, here = project.cells("heads_only").read_bytes(), place(project)
+    other = dataclasses.replace(here, environment=dataclasses.replace(here.environment, torch="3"))
+    with pytest.raises(ConfigError, match="got 4 of other torch"):
+        run_cells(other, ["heads_only"], num_processes=1)
+    assert project.cells("heads_only").read_bytes() == before
+    assert run_cells(other, ["heads_only"], num_processes=1, replace=True).ran == 4
+    assert read_cells(project.cells("heads_only")).setup["torch"] == "3"
 
 
 def test_a_new_seed_needs_its_own_cells_alone(project, backbone_folder):
