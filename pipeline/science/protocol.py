@@ -26,7 +26,7 @@ from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
 
 
-def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
+def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = True) -> Place:
     """Return where cells run, after every check that needs no training.
 
     The search for leaks reads all training rows, so it is made once for a gym.
@@ -35,6 +35,7 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
         layout: Files and folders.
         mirror: Folder of parquet files, for rows that are not there yet.
         jobs: Processes that look for leaks.
+        record: Write what was checked, where no record says it.
 
     Raises:
         ConfigError: Settings are wrong, source and target sets overlap, or a mirror is needed.
@@ -44,9 +45,12 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
     gym = open_gym(layout.gym, settings.gym, mirror)
     check_rows(gym, settings.gym)
     found = _found(gym, settings)
-    record = read_record(layout.protocol)
-    if record is None or any(record.get(part) != value for part, value in found.items()):
-        write_protocol(layout, settings, gym, jobs=jobs)
+    earlier = read_record(layout.protocol)
+    if earlier is None or any(earlier.get(part) != value for part, value in found.items()):
+        if record:
+            write_protocol(layout, settings, gym, jobs=jobs)
+        else:
+            check_leaks(gym, settings.gym, jobs=jobs)
     return Place(settings=settings, layout=layout, gym=gym, environment=Environment.here(settings))
 
 

@@ -115,14 +115,23 @@ def tune(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
     return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
 
 
-def make_sources(place: Place, methods: set[str], *, num_processes: int) -> None:
+def make_sources(
+    place: Place, methods: set[str], *, num_processes: int, record: bool = True
+) -> None:
     """Train the source models that methods start from, where they are not there.
+
+    Args:
+        place: Where they are trained.
+        methods: That need them.
+        num_processes: At a time.
+        record: Write what came out among the records.
 
     Raises:
         DPFError: One cannot be trained.
     """
     starts = [place.settings.method(name).source for name in methods]
-    _make(place, {source for source in starts if source is not None}, num_processes)
+    sources = {source for source in starts if source is not None}
+    _make(place, sources, num_processes, record=record)
 
 
 def record_sources(place: Place, *, num_processes: int) -> Done:
@@ -133,7 +142,7 @@ def record_sources(place: Place, *, num_processes: int) -> Done:
     """
     names = set(place.settings.sources)
     missing = {name for name in names if not _is_source_recorded(place, name)}
-    _make(place, missing, num_processes)
+    _make(place, missing, num_processes, record=True)
     return Done(ran=len(missing), kept=len(names) - len(missing))
 
 
@@ -142,15 +151,16 @@ def _is_source_recorded(place: Place, name: str) -> bool:
     return record is not None and record.get("key") == _source_key(place, name)
 
 
-def _make(place: Place, sources: set[str], num_processes: int) -> None:
+def _make(place: Place, sources: set[str], num_processes: int, *, record: bool) -> None:
     settings, layout = place.settings, place.layout
     rounds = source_jobs(settings, layout, place.environment, place.gym, sources)
     for jobs in rounds:
         with closing(run_jobs(place, jobs, num_processes)) as results:
-            for job, record in _shown(results, len(jobs), "sources", "model"):
-                record_source(layout, job.name, job.key)
-                _say(f"source {job.name}: dev {record['dev_mean_score']:.4f}")
-    for name in sources:
+            for job, made in _shown(results, len(jobs), "sources", "model"):
+                if record:
+                    record_source(layout, job.name, job.key)
+                _say(f"source {job.name}: dev {made['dev_mean_score']:.4f}")
+    for name in sources if record else ():
         record_source(layout, name, _source_key(place, name))
 
 
