@@ -15,10 +15,10 @@ from dpf_core.build import build_model
 from dpf_core.distillation import distil
 from dpf_core.errors import ConfigError
 from dpf_core.examples import RowCounts, head_spec
-from dpf_core.files import sha256_file, write_json
+from dpf_core.files import read_json, sha256_file, write_json
 from dpf_core.model import DPFModel
 from dpf_core.pool_io import save_pool
-from dpf_core.training.checkpoint import CheckpointStore
+from dpf_core.training.checkpoint import CheckpointStore, Snapshot
 from dpf_core.training.loop import TrainResult, train
 from pipeline.science.keys import (
     Environment,
@@ -50,7 +50,8 @@ class SourceJob:
     def run(self, worker: Worker) -> Json:
         """Train a source model, write it, and return its record.
 
-        A training that was killed goes on at its last checkpoint.
+        A training that was killed goes on at its last checkpoint, if the code is still the same;
+        its seconds count up to that checkpoint.
 
         Raises:
             DPFError: Rows or settings are wrong, or the teacher is not there.
@@ -74,7 +75,8 @@ class SourceJob:
         if settings.teacher is not None:
             teacher = worker.source(settings.teacher.source)
             distil(model, teacher, weight=settings.teacher.weight)
-        checkpoints = CheckpointStore(worker.layout.checkpoints / self.key)
+        folder = worker.layout.checkpoints / f"{self.key}-{code_hash()}"
+        checkpoints = _TimedCheckpoints(folder, started)
         result = train(model, train_sets, dev_sets, settings.train, checkpoints=checkpoints)
         outcome = {
             "key": self.key,
@@ -84,12 +86,43 @@ class SourceJob:
             },
             "environment": asdict(worker.environment),
             "code": code_hash(),
-            "seconds": round(time.perf_counter() - started, 2),
+            "seconds": round(checkpoints.seconds, 2),
+            "resumed_at": result.resumed_at,
+            "problems": result.problems,
             **_outcome(model, result, counts),
         }
         outcome = _write(worker.layout.source_model(self.name, self.key), model, outcome)
         checkpoints.clear()
         return outcome
+
+
+class _TimedCheckpoints(CheckpointStore):
+    """Checkpoints that also keep how long earlier processes trained for them.
+
+    Args:
+        folder: As of a `CheckpointStore`.
+        started: When this process began, by `time.perf_counter`.
+    """
+
+    def __init__(self, folder: Path, started: float) -> None:
+        super().__init__(folder)
+        self._started, self._file = started, folder / "seconds.json"
+        self._earlier = float(read_json(self._file)) if self._file.exists() else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of all processes up to now."""
+        return self._earlier + time.perf_counter() - self._started
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        """Write a checkpoint and the seconds up to it.
+
+        Raises:
+            CheckpointError: As of a `CheckpointStore`.
+            OSError: The seconds cannot be written.
+        """
+        super().save(step, snapshot)
+        write_json(self._file, self.seconds)
 
 
 def source_jobs(

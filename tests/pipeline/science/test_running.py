@@ -11,10 +11,13 @@ import torch
 
 from dpf_core.build import build_model
 from dpf_core.errors import CheckpointError, ConfigError, ProcessError
+from dpf_core.files import write_json
 from pipeline.science import cell, running
 from pipeline.science.jobs import run_jobs
+from pipeline.science.keys import code_hash
 from pipeline.science.records import read_cells, read_record
 from pipeline.science.running import missing_cells, run_cells, tune
+from pipeline.science.source_training import _TimedCheckpoints
 from tests.pipeline.science.small_science import RATES, place, write_params
 
 METHODS = ("dpf", "single_task", "spot", "heads_only")
@@ -105,6 +108,42 @@ def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
     run(project, "dpf")
     assert read_record(project.source_record("dpf")) == record  # the same bits, so the same record
     assert record["tasks"].keys() == {"topic", "sound"}
+
+
+def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = project.checkpoints.iterdir()
+    assert folder.name.endswith(code_hash())
+    write_json(folder / "seconds.json", 1000.0)
+    monkeypatch.undo()
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    record = read_record(project.source_record("dpf"))
+    assert (record["resumed_at"], record["problems"]) == (2, [])
+    assert 1000 < record["seconds"] < 1100
+
+
+def test_checkpoints_of_other_code_are_not_gone_on_from(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    monkeypatch.undo()
+    monkeypatch.setattr("pipeline.science.source_training.code_hash", lambda: "other")
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    assert read_record(project.source_record("dpf"))["resumed_at"] is None
+
+
+def killed_after(save):
+    """Return what saves a checkpoint and then ends the training."""
+
+    def killed(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    return killed
 
 
 def with_method(project, backbone_folder, name, source, method, point):
