@@ -176,6 +176,11 @@ def record_source(layout: Layout, name: str, key: str) -> Json:
             f"a source model must have its {_RECORD}, got none ({folder}). Remove the folder; it "
             "is trained again."
         )
+    if absent := [part for part in _SAME if part not in made]:
+        raise ConfigError(
+            f"the {_RECORD} of a source model must have {', '.join(_SAME)}, got none of "
+            f"{', '.join(absent)} ({folder}). Remove the folder; it is trained again."
+        )
     earlier = read_record(path)
     if earlier is None or any(earlier.get(part) != made[part] for part in _SAME):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,11 @@ from typing import Any
 
 from dpf_core.config_reading import to_mapping
 from dpf_core.errors import ConfigError
+from dpf_core.evaluation.metrics import METRICS
 from pipeline.science.keys import source_question
 from pipeline.science.layout import Layout
 from pipeline.science.records import CellsFile, is_current, read_cells, read_record
-from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings import ScienceSettings, check_choice
 from pipeline.science.settings_file import load_science
 from pipeline.science.tuning import Origin, Sweep
 
@@ -93,9 +94,12 @@ def checked_rows(settings: ScienceSettings, layout: Layout) -> CheckedRows:
                 "Run: dpf science check."
             )
         targets = record["targets"]
+        metrics = {name: targets[name]["metric"] for name in settings.gym.targets}
+        for name, metric in metrics.items():
+            check_choice(metric, METRICS, f"the metric of {name}")
         return CheckedRows(
             manifest_sha256=record["asked"]["gym_manifest_sha256"],
-            metrics={name: targets[name]["metric"] for name in settings.gym.targets},
+            metrics=metrics,
             data={
                 (name, seed): targets[name]["data"][str(seed)]
                 for name in settings.gym.targets

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dpf_core.errors import ConfigError
+from dpf_core.evaluation.metrics import METRICS
 from dpf_core.files import write_json
 from pipeline.science.cell import adapt
 from pipeline.science.keys import Environment, Json, cell_key, data_key, method_setup
 from pipeline.science.layout import Layout
-from pipeline.science.records import read_record
+from pipeline.science.records import damaged, read_record
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.transfer_gain import comparable
@@ -110,12 +111,7 @@ class Sweep:
         self.question = _question(settings, name)
         record = read_record(self.path)
         is_current = record is not None and record.get("question") == self.question
-        if is_current and record is not None and "origin" not in record:
-            raise ConfigError(
-                f"a record of tuning must say on which rows it rests, got none ({self.path}). "
-                f"Remove it and run: dpf science tune {name}."
-            )
-        self.record: Json | None = record if is_current else None
+        self.record: Json | None = self._checked(record) if record and is_current else None
         self.is_other = record is not None and not is_current
 
     @property
@@ -193,6 +189,33 @@ class Sweep:
         self.record = self._judged(points, job.origin)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self.record)
+
+    def _checked(self, record: Json) -> Json:
+        """Return a record of this sweep's question if it is one that `add` writes."""
+        try:
+            origin = Origin(**record["origin"])
+            points = [
+                {"values": dict(point.values), "targets": dict(tried["targets"])}
+                for point, tried in zip(self.method.sweep, record["points"], strict=True)
+            ]
+            is_whole = self._judged(points, origin) == record and self._is_of_targets(
+                origin.data, *(point["targets"] for point in points)
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(damaged(self.path, error)) from error
+        if not is_whole:
+            reason = ValueError("means or a choice that do not follow from the outcomes")
+            raise ConfigError(damaged(self.path, reason))
+        return record
+
+    def _is_of_targets(self, data: Mapping[str, str], *points: dict[str, Json]) -> bool:
+        targets = set(self.settings.tuning.targets)
+        outcomes = [outcome for point in points for outcome in point.values()]
+        return (
+            data.keys() == targets
+            and all(point.keys() <= targets for point in points)
+            and all(outcome["key"] and outcome["metric"] in METRICS for outcome in outcomes)
+        )
 
     def _tried(self, point: int) -> dict[str, Json]:
         if self.record is None:

@@ -7,7 +7,7 @@ from dpf_core.files import write_text_atomic
 from pipeline.science.keys import cell_key
 from pipeline.science.records import Cell, CellsFile, add_cell, read_cells, read_record
 
-SETUP = {"model": {"method": "dpf"}, "torch": "2"}
+SETUP = {"model": {"method": "dpf"}, "torch": "2", "num_resamples": 2}
 
 
 def cell(setup=SETUP, *, seed=13, score=0.5):
@@ -84,7 +84,24 @@ def test_a_cell_without_a_value_is_refused(path):
         read_cells(path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"score": 0.5', '"score": NaN'), ('"score": 0.5', '"score": 1e999'),
+        ('"score": 0.5', '"score": "0.5"'), ("[1, -2]", "[1]"), ("[1, -2]", '[1, "2"]'),
+        ('"num_resamples": 2, ', ""),
+    ],
+)  # fmt: skip
+def test_a_cell_of_another_form_is_refused(path, old, new):
+    add_cell(path, "dpf", SETUP, ("mood", 13), cell())
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ConfigError, match=r"must be whole, got .*dpf.json"):
+        read_cells(path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": -Infinity}'])
 def test_a_damaged_record_is_refused_with_its_name(tmp_path, text):
     (tmp_path / "dpf.json").write_text(text)
     with pytest.raises(ConfigError, match=r"must be whole, got .*dpf.json"):

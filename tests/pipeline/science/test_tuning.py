@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from dpf_core.errors import ConfigError
-from dpf_core.files import read_json
+from dpf_core.files import read_json, write_json
 from pipeline.science.running import cell_jobs, key_of_source, tune
 from pipeline.science.settings_file import load_science
 from pipeline.science.tuning import Sweep
@@ -139,3 +139,39 @@ def test_what_was_tried_is_tried_again_on_another_machine_alone(project):
     other = dataclasses.replace(here.environment, torch="3")
     assert len(sweep(project).missing(other, here.gym, None)) == 2
     assert sweep(project).require() == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chosen": 7}, {"chosen": 0}, {"chosen": None}, {"points": []}, {"points": 3},
+        {"points": [{}, {}]}, {"origin": None}, {"origin": {"data": {}}}, {"setting": {}},
+    ],
+)  # fmt: skip
+def test_a_record_of_another_form_is_refused(project, changes):
+    fill(project, [0.3, 0.4])
+    path = project.tuning_record("single_task")
+    write_json(path, read_json(path) | changes)
+    with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
+        sweep(project)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"dev_score": "0.4"}, {"metric": "F2"}, {"key": None}, {"dev_score": 0.2}]
+)
+def test_an_outcome_of_another_form_is_refused(project, changes):
+    fill(project, [0.3, 0.4])
+    record = read_json(project.tuning_record("single_task"))
+    record["points"][1]["targets"]["mood"] |= changes
+    write_json(project.tuning_record("single_task"), record)
+    with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
+        sweep(project)
+
+
+def test_a_record_without_a_part_is_refused(project):
+    fill(project, [0.3, 0.4])
+    record = read_json(project.tuning_record("single_task"))
+    del record["chosen"]
+    write_json(project.tuning_record("single_task"), record)
+    with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
+        sweep(project)
