@@ -11,6 +11,7 @@ from tqdm import tqdm
 from pipeline.science.cell import CellJob
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key, data_key, method_setup, source_key
+from pipeline.science.lock import alone
 from pipeline.science.records import Cell, add_cell, read_cells, read_record, require_setup
 from pipeline.science.source_training import record_source, source_jobs
 from pipeline.science.tuning import Origin, Sweep
@@ -38,21 +39,23 @@ def run_cells(
     Raises:
         ConfigError: A method is unknown or has no record of its tuning, or there are cells of
             another setup, which are not to be replaced.
+        ProcessError: Another run is under way.
         DPFError: A cell or a source model cannot be made; what is done stays done.
     """
-    for name in names:
-        Sweep(place.settings, place.layout, name).require()
-    missing = [job for name in names for job in missing_cells(place, name)]
-    for job in () if replace else missing:
-        require_setup(place.layout.cells(job.name), job.setup)
-    total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
-    make_sources(place, {job.name for job in missing}, num_processes=num_processes)
-    with closing(run_jobs(place, missing, num_processes)) as results:
-        for job, cell in _shown(results, len(missing), "cells", "cell"):
-            path = place.layout.cells(job.name)
-            add_cell(path, job.name, job.setup, (job.target, job.seed), cell, replace=replace)
-            _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
-    return Done(ran=len(missing), kept=total - len(missing))
+    with alone(place.layout):
+        for name in names:
+            Sweep(place.settings, place.layout, name).require()
+        missing = [job for name in names for job in missing_cells(place, name)]
+        for job in () if replace else missing:
+            require_setup(place.layout.cells(job.name), job.setup)
+        total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
+        make_sources(place, {job.name for job in missing}, num_processes=num_processes)
+        with closing(run_jobs(place, missing, num_processes)) as results:
+            for job, cell in _shown(results, len(missing), "cells", "cell"):
+                path = place.layout.cells(job.name)
+                add_cell(path, job.name, job.setup, (job.target, job.seed), cell, replace=replace)
+                _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
+        return Done(ran=len(missing), kept=total - len(missing))
 
 
 def missing_cells(place: Place, name: str) -> list[CellJob]:
@@ -100,19 +103,20 @@ def tune(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
     Raises:
         DPFError: A method is unknown, or a point cannot be run; what is done stays done.
     """
-    sweeps = {name: Sweep(place.settings, place.layout, name) for name in names}
-    jobs = [
-        job
-        for name, sweep in sweeps.items()
-        for job in sweep.missing(place.environment, place.gym, key_of_source(place, name))
-    ]
-    total = sum(len(sweep.method.sweep) for sweep in sweeps.values())
-    make_sources(place, {job.name for job in jobs}, num_processes=num_processes)
-    with closing(run_jobs(place, jobs, num_processes)) as results:
-        for job, outcome in _shown(results, len(jobs), "tune", "run"):
-            sweeps[job.name].add(job, outcome)
-            _say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
-    return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
+    with alone(place.layout):
+        sweeps = {name: Sweep(place.settings, place.layout, name) for name in names}
+        jobs = [
+            job
+            for name, sweep in sweeps.items()
+            for job in sweep.missing(place.environment, place.gym, key_of_source(place, name))
+        ]
+        total = sum(len(sweep.method.sweep) for sweep in sweeps.values())
+        make_sources(place, {job.name for job in jobs}, num_processes=num_processes)
+        with closing(run_jobs(place, jobs, num_processes)) as results:
+            for job, outcome in _shown(results, len(jobs), "tune", "run"):
+                sweeps[job.name].add(job, outcome)
+                _say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
+        return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
 
 
 def make_sources(
@@ -140,10 +144,11 @@ def record_sources(place: Place, *, num_processes: int) -> Done:
     Raises:
         DPFError: One cannot be trained.
     """
-    names = set(place.settings.sources)
-    missing = {name for name in names if not _is_source_recorded(place, name)}
-    _make(place, missing, num_processes, record=True)
-    return Done(ran=len(missing), kept=len(names) - len(missing))
+    with alone(place.layout):
+        names = set(place.settings.sources)
+        missing = {name for name in names if not _is_source_recorded(place, name)}
+        _make(place, missing, num_processes, record=True)
+        return Done(ran=len(missing), kept=len(names) - len(missing))
 
 
 def _is_source_recorded(place: Place, name: str) -> bool:

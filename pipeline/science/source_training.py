@@ -3,7 +3,7 @@
 It lies in a folder named by the key of all that shapes it; what came out stands in a small record.
 """
 
-import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -189,15 +189,23 @@ def record_source(layout: Layout, name: str, key: str) -> Json:
 
 
 def _write(target: Path, model: DPFModel, record: Json) -> Json:
-    """Write the model under another name, then rename it; return its record with its hashes."""
-    staging = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    save_pool(staging, model, extra={"key": record["key"]})
-    hashes = {path.name: sha256_file(path) for path in sorted(staging.glob("*.safetensors"))}
-    whole = {**record, "sha256": hashes}
-    write_json(staging / _RECORD, whole)
-    staging.rename(target)
+    """Write the model beside its place, then rename it; return its record with its hashes.
+
+    Where another process was first, its model stays, which has the same key, and its record.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        staging = Path(folder) / target.name
+        save_pool(staging, model, extra={"key": record["key"]})
+        hashes = {path.name: sha256_file(path) for path in sorted(staging.glob("*.safetensors"))}
+        whole = {**record, "sha256": hashes}
+        write_json(staging / _RECORD, whole)
+        try:
+            staging.rename(target)
+        except OSError:
+            if (first := read_record(target / _RECORD)) is None:
+                raise
+            return first
     return whole
 
 

@@ -15,9 +15,10 @@ from dpf_core.files import write_json
 from pipeline.science import cell, running
 from pipeline.science.jobs import run_jobs
 from pipeline.science.keys import code_hash
+from pipeline.science.lock import alone
 from pipeline.science.records import read_cells, read_record
 from pipeline.science.running import missing_cells, run_cells, tune
-from pipeline.science.source_training import _TimedCheckpoints
+from pipeline.science.source_training import SourceJob, _TimedCheckpoints
 from tests.pipeline.science.small_science import RATES, place, write_params
 
 METHODS = ("dpf", "single_task", "spot", "heads_only")
@@ -226,6 +227,32 @@ def test_an_interrupted_tuning_goes_on_and_is_no_record_until_it_ends(project, m
         run_cells(here, ["single_task"], num_processes=1)
     monkeypatch.undo()
     assert tune(here, ["single_task"], num_processes=1) == running.Done(ran=1, kept=1)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda here: run_cells(here, ["heads_only"], num_processes=1),
+        lambda here: tune(here, ["heads_only"], num_processes=1),
+        lambda here: running.record_sources(here, num_processes=1),
+    ],
+    ids=["run", "tune", "sources"],
+)
+def test_a_second_run_at_once_is_refused(project, second):
+    here = place(project)
+    with alone(project), pytest.raises(ProcessError, match=r"got another one under way"):
+        second(here)
+    tune(here, ["heads_only"], num_processes=1)
+
+
+def test_a_source_model_that_another_process_wrote_first_stays(project):
+    here = place(project)
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = (project.work / "sources").iterdir()
+    before = read_record(folder / "record.json")
+    job = SourceJob(name="dpf", key=before["key"])
+    assert job.run(here.worker()) == before
+    assert list((project.work / "sources").iterdir()) == [folder]
 
 
 CHILD = """
