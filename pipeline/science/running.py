@@ -49,7 +49,10 @@ def run_cells(
         for job in () if replace else missing:
             require_setup(place.layout.cells(job.name), job.setup)
         total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
-        make_sources(place, {job.name for job in missing}, num_processes=num_processes)
+        needed = {job.name for job in missing} | {
+            name for name in names if not _is_start_recorded(place, name)
+        }
+        make_sources(place, needed, num_processes=num_processes)
         with closing(run_jobs(place, missing, num_processes)) as results:
             for job, cell in _shown(results, len(missing), "cells", "cell"):
                 path = place.layout.cells(job.name)
@@ -151,9 +154,15 @@ def record_sources(place: Place, *, num_processes: int) -> Done:
         return Done(ran=len(missing), kept=len(names) - len(missing))
 
 
+def _is_start_recorded(place: Place, name: str) -> bool:
+    """Return whether a method starts from nothing, or from a source model that is recorded."""
+    source = place.settings.method(name).source
+    return source is None or _is_source_recorded(place, source)
+
+
 def _is_source_recorded(place: Place, name: str) -> bool:
     record = read_record(place.layout.source_record(name))
-    return record is not None and record.get("key") == _source_key(place, name)
+    return record is not None and "rows" in record and record.get("key") == _source_key(place, name)
 
 
 def _make(place: Place, sources: set[str], num_processes: int, *, record: bool) -> None:

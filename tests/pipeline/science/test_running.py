@@ -19,6 +19,7 @@ from pipeline.science.lock import alone
 from pipeline.science.records import read_cells, read_record
 from pipeline.science.running import missing_cells, run_cells, tune
 from pipeline.science.source_training import SourceJob, _TimedCheckpoints
+from pipeline.science.status import status
 from tests.pipeline.science.small_science import RATES, place, write_params
 
 METHODS = ("dpf", "single_task", "spot", "heads_only")
@@ -145,6 +146,16 @@ def killed_after(save):
         raise KeyboardInterrupt
 
     return killed
+
+
+def test_cells_whose_source_model_has_no_record_count_again_after_a_run(project):
+    run(project, "dpf")
+    record = project.source_record("dpf").read_bytes()
+    project.source_record("dpf").unlink()
+    assert status(project)["dpf"]["cells"] == 0
+    assert run(project, "dpf") == running.Done(ran=0, kept=4)
+    assert project.source_record("dpf").read_bytes() == record
+    assert status(project)["dpf"]["cells"] == 4
 
 
 def with_method(project, backbone_folder, name, source, method, point):
