@@ -103,10 +103,17 @@ def source_key(
     settings: ScienceSettings, name: str, environment: Environment, gym: ScienceGym
 ) -> str:
     """Return the key of a source model."""
-    rows = [
-        [gym.sha256(task, "full_train"), _spec(gym.task(task))] for task in settings.gym.sources
-    ]
+    rows = [_source_rows(gym, task) for task in settings.gym.sources]
     return digest([_shared(settings, environment), source_question(settings, name), rows])
+
+
+def source_data_key(gym: ScienceGym, task: str) -> str:
+    """Return the key of a source task's rows.
+
+    Raises:
+        GymError: The task has no such file.
+    """
+    return digest(_source_rows(gym, task))
 
 
 def data_key(gym: ScienceGym, task: str, seed: int) -> str:
@@ -149,6 +156,10 @@ def _model(config: ModelConfig) -> Json:
     """Return a model's settings without those of attention where it has none."""
     useless = () if config.method == "attempt" else ("attention_size", "attention_temperature")
     return {name: value for name, value in to_mapping(config).items() if name not in useless}
+
+
+def _source_rows(gym: ScienceGym, task: str) -> list[Any]:
+    return [gym.sha256(task, "full_train"), _spec(gym.task(task))]
 
 
 def _spec(record: TaskRecord) -> list[Any]:

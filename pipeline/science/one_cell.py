@@ -10,7 +10,7 @@ from pipeline.science.running import cell_jobs, is_recorded, make_sources
 
 
 def compare(place: Place, name: str, target: str, seed: int) -> dict[str, Any]:
-    """Run a cell and return its score beside the recorded one.
+    """Run a cell and return its score beside the recorded one; no record is written.
 
     Args:
         place: Where it runs.
@@ -35,7 +35,7 @@ def compare(place: Place, name: str, target: str, seed: int) -> dict[str, Any]:
             f"gym.seeds in {place.layout.params}."
         )
     job = next(job for job in cell_jobs(place, name) if (job.target, job.seed) == (target, seed))
-    make_sources(place, {name}, num_processes=1)
+    make_sources(place, {name}, num_processes=1, record=False)
     cell = job.run(place.worker())
     recorded = read_cells(place.layout.cells(name))
     earlier = None if recorded is None else recorded.cells.get((target, seed))

@@ -11,7 +11,7 @@ from dpf_core.config_reading import to_mapping
 from dpf_core.files import sha256_file, write_json
 from dpf_core.gym.manifest import MANIFEST_FILE
 from pipeline.science.jobs import Place
-from pipeline.science.keys import Environment
+from pipeline.science.keys import Environment, data_key, source_data_key
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import (
@@ -26,7 +26,7 @@ from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
 
 
-def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
+def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = True) -> Place:
     """Return where cells run, after every check that needs no training.
 
     The search for leaks reads all training rows, so it is made once for a gym.
@@ -35,6 +35,7 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
         layout: Files and folders.
         mirror: Folder of parquet files, for rows that are not there yet.
         jobs: Processes that look for leaks.
+        record: Write what was checked, where no record says it.
 
     Raises:
         ConfigError: Settings are wrong, source and target sets overlap, or a mirror is needed.
@@ -43,10 +44,13 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int) -> Place:
     settings = load_science(layout.params)
     gym = open_gym(layout.gym, settings.gym, mirror)
     check_rows(gym, settings.gym)
-    asked = _asked(gym, settings)
-    record = read_record(layout.protocol)
-    if record is None or record.get("asked") != asked:
-        write_protocol(layout, settings, gym, jobs=jobs)
+    found = _found(gym, settings)
+    earlier = read_record(layout.protocol)
+    if earlier is None or any(earlier.get(part) != value for part, value in found.items()):
+        if record:
+            write_protocol(layout, settings, gym, jobs=jobs)
+        else:
+            check_leaks(gym, settings.gym, jobs=jobs)
     return Place(settings=settings, layout=layout, gym=gym, environment=Environment.here(settings))
 
 
@@ -73,20 +77,27 @@ def write_protocol(
         OSError: The file cannot be written.
     """
     leaks = check_leaks(gym, settings.gym, jobs=jobs)
-    record = {
-        "asked": _asked(gym, settings),
-        "leaks": leaks,
-        "targets": {name: _counts(gym, name) for name in settings.gym.targets},
-        "sources": {name: _counts(gym, name) for name in settings.gym.sources},
-    }
+    record = {**_found(gym, settings), "leaks": leaks}
     layout.protocol.parent.mkdir(parents=True, exist_ok=True)
     write_json(layout.protocol, record)
     return record
 
 
-def _asked(gym: ScienceGym, settings: ScienceSettings) -> dict[str, Any]:
+def _found(gym: ScienceGym, settings: ScienceSettings) -> dict[str, Any]:
+    """Return what the record says besides leaks."""
+    sets = settings.gym
     manifest = sha256_file(gym.folder / MANIFEST_FILE)
-    return {"gym_manifest_sha256": manifest, "gym": to_mapping(settings.gym)}
+    return {
+        "asked": {"gym_manifest_sha256": manifest, "gym": to_mapping(sets)},
+        "targets": {
+            name: _counts(gym, name)
+            | {"data": {str(seed): data_key(gym, name, seed) for seed in sets.seeds}}
+            for name in sets.targets
+        },
+        "sources": {
+            name: _counts(gym, name) | {"data": source_data_key(gym, name)} for name in sets.sources
+        },
+    }
 
 
 def _counts(gym: ScienceGym, name: str) -> dict[str, Any]:

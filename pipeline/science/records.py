@@ -6,12 +6,13 @@ A cells file has one line a cell, so that a new cell is a new line in a diff.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from dpf_core.config_reading import from_mapping
 from dpf_core.errors import ConfigError, DPFError
-from dpf_core.files import read_json, write_text_atomic
+from dpf_core.files import write_text_atomic
 from pipeline.science.keys import Environment, Json, cell_key, method_setup
 from pipeline.science.settings import MethodSettings, ScienceSettings, SweepPoint
 
@@ -61,25 +62,53 @@ def read_cells(path: Path) -> CellsFile | None:
     if not path.exists():
         return None
     try:
-        value = read_json(path)
+        value = _read_json(path)
         setup = dict(value["setup"])
         found = {
             (task, int(seed)): from_mapping(Cell, cell, f"{task}, seed {seed} in {path}")
             for task, seeds in value["cells"].items()
             for seed, cell in seeds.items()
         }
+        valid = {
+            place: cell
+            for place, cell in found.items()
+            if cell.key == cell_key(setup, cell.data, place[1])
+        }
+        _check_resamples(setup, valid)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(_damaged(path, error)) from error
-    valid = {
-        place: cell
-        for place, cell in found.items()
-        if cell.key == cell_key(setup, cell.data, place[1])
-    }
+        raise ConfigError(damaged(path, error)) from error
     return CellsFile(setup, valid)
 
 
-def add_cell(path: Path, method: str, setup: Json, place: tuple[str, int], cell: Cell) -> None:
-    """Record a cell beside those of the same setup; cells of another setup are dropped.
+def require_setup(path: Path, setup: Json) -> None:
+    """Return if recorded cells, if any, are of this setup.
+
+    Raises:
+        ConfigError: They are of another one, or the file is damaged.
+    """
+    earlier = read_cells(path)
+    if earlier is None or not earlier.cells or earlier.setup == setup:
+        return
+    parts = sorted(
+        part for part in {*earlier.setup, *setup} if earlier.setup.get(part) != setup.get(part)
+    )
+    raise ConfigError(
+        f"recorded cells must be of the settings and machine that new ones are of, got "
+        f"{len(earlier.cells)} of other {', '.join(parts)} ({path}). Restore those, or run "
+        "dpf science run --replace, which drops the recorded cells."
+    )
+
+
+def add_cell(
+    path: Path,
+    method: str,
+    setup: Json,
+    place: tuple[str, int],
+    cell: Cell,
+    *,
+    replace: bool = False,
+) -> None:
+    """Record a cell beside those of the same setup.
 
     Args:
         path: Of the method's file, which is replaced as a whole.
@@ -87,10 +116,14 @@ def add_cell(path: Path, method: str, setup: Json, place: tuple[str, int], cell:
         setup: What the cell was made under.
         place: Target and seed.
         cell: What came out.
+        replace: Drop cells of another setup.
 
     Raises:
+        ConfigError: There are cells of another setup, which are not to be replaced.
         OSError: The file cannot be written; the earlier one is untouched.
     """
+    if not replace:
+        require_setup(path, setup)
     earlier = read_cells(path)
     cells = dict(earlier.cells) if earlier is not None and earlier.setup == setup else {}
     cells[place] = cell
@@ -107,11 +140,11 @@ def read_record(path: Path) -> Json | None:
     if not path.exists():
         return None
     try:
-        value = read_json(path)
+        value = _read_json(path)
     except ValueError as error:
-        raise ConfigError(_damaged(path, error)) from error
+        raise ConfigError(damaged(path, error)) from error
     if not isinstance(value, dict):
-        raise ConfigError(_damaged(path, TypeError(type(value).__name__)))
+        raise ConfigError(damaged(path, TypeError(type(value).__name__)))
     return value
 
 
@@ -125,6 +158,27 @@ def is_current(
         return setup == method_setup(settings, method, point, environment, source_key)
     except (KeyError, TypeError):
         return False
+
+
+def _read_json(path: Path) -> Any:
+    """Return the value in a file; no number in it is NaN or infinite."""
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"a number must be finite, got {text}")
+    return value
+
+
+def _check_resamples(setup: Json, cells: Cells) -> None:
+    wanted = setup["num_resamples"]
+    for (task, seed), cell in cells.items():
+        if len(cell.resamples) != wanted:
+            raise ValueError(
+                f"{wanted} resamples must be there, got {len(cell.resamples)} ({task}, seed {seed})"
+            )
 
 
 def _lines(method: str, setup: Json, cells: Cells) -> Iterator[str]:
@@ -143,7 +197,8 @@ def _lines(method: str, setup: Json, cells: Cells) -> Iterator[str]:
     yield "\n }\n}\n"
 
 
-def _damaged(path: Path, error: Exception) -> str:
+def damaged(path: Path, error: Exception) -> str:
+    """Return the sentence for a record that has not the form of this version."""
     reason = str(error) if isinstance(error, DPFError) else f"{type(error).__name__}: {error}"
     return (
         f"a record of results must be whole, got {reason} ({path}). Restore it from Git, or remove "

@@ -22,6 +22,7 @@ from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
+from pipeline.science.transfer import build_transfer
 
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
@@ -63,10 +64,11 @@ def write_report(layout: Layout, out_dir: Path) -> Path:
     """Write `index.html` into a folder, made if missing, and return its path.
 
     Raises:
-        DPFError: There is no table, or a record is damaged; an earlier page is untouched.
+        DPFError: There is no table, it is not that of the records, or a record is damaged; an
+            earlier page is untouched.
         OSError: The folder cannot be written.
     """
-    html = build_report(layout, commit=current_commit(Path()))
+    html = build_report(layout, commit=current_commit(layout.params.parent))
     out_dir.mkdir(parents=True, exist_ok=True)
     write_text_atomic(out_dir / "index.html", html)
     return out_dir / "index.html"
@@ -80,13 +82,18 @@ def build_report(layout: Layout, *, commit: str) -> str:
         commit: Of the code that made it, in words.
 
     Raises:
-        DPFError: There is no table, or a record is damaged.
+        DPFError: There is no table, it is not that of the records, or a record is damaged.
     """
     settings = load_science(layout.params)
     table = read_record(layout.transfer)
     if table is None:
         raise DPFError(
             f"the table must be there, got no {layout.transfer}. Run: dpf science transfer."
+        )
+    if table != build_transfer(layout):
+        raise DPFError(
+            f"the table must be that of the records as they are, got another one "
+            f"({layout.transfer}). Run: dpf science transfer."
         )
     try:
         table = _ordered(table, settings)

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from pipeline.science.cell import CellJob
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key, data_key, method_setup, source_key
-from pipeline.science.records import Cell, add_cell, read_cells, read_record
+from pipeline.science.lock import alone
+from pipeline.science.records import Cell, add_cell, read_cells, read_record, require_setup
 from pipeline.science.source_training import record_source, source_jobs
-from pipeline.science.tuning import Sweep
+from pipeline.science.tuning import Origin, Sweep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,29 +25,40 @@ class Done:
     kept: int
 
 
-def run_cells(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
+def run_cells(
+    place: Place, names: Sequence[str], *, num_processes: int, replace: bool = False
+) -> Done:
     """Run the missing cells of methods; each is on disk as soon as it is done.
 
     Args:
         place: Where they run.
         names: Methods.
         num_processes: At a time.
+        replace: Drop recorded cells of another setup, as of another torch.
 
     Raises:
-        ConfigError: A method is unknown or has no record of its tuning.
+        ConfigError: A method is unknown or has no record of its tuning, or there are cells of
+            another setup, which are not to be replaced.
+        ProcessError: Another run is under way.
         DPFError: A cell or a source model cannot be made; what is done stays done.
     """
-    for name in names:
-        Sweep(place.settings, place.layout, name).require()
-    missing = [job for name in names for job in missing_cells(place, name)]
-    total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
-    make_sources(place, {job.name for job in missing}, num_processes=num_processes)
-    with closing(run_jobs(place, missing, num_processes)) as results:
-        for job, cell in _shown(results, len(missing), "cells", "cell"):
-            path = place.layout.cells(job.name)
-            add_cell(path, job.name, job.setup, (job.target, job.seed), cell)
-            _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
-    return Done(ran=len(missing), kept=total - len(missing))
+    with alone(place.layout):
+        for name in names:
+            Sweep(place.settings, place.layout, name).require()
+        missing = [job for name in names for job in missing_cells(place, name)]
+        for job in () if replace else missing:
+            require_setup(place.layout.cells(job.name), job.setup)
+        total = len(names) * len(place.settings.gym.targets) * len(place.settings.gym.seeds)
+        needed = {job.name for job in missing} | {
+            name for name in names if not _is_start_recorded(place, name)
+        }
+        make_sources(place, needed, num_processes=num_processes)
+        with closing(run_jobs(place, missing, num_processes)) as results:
+            for job, cell in _shown(results, len(missing), "cells", "cell"):
+                path = place.layout.cells(job.name)
+                add_cell(path, job.name, job.setup, (job.target, job.seed), cell, replace=replace)
+                _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
+        return Done(ran=len(missing), kept=total - len(missing))
 
 
 def missing_cells(place: Place, name: str) -> list[CellJob]:
@@ -67,13 +79,12 @@ def cell_jobs(place: Place, name: str) -> list[CellJob]:
     """Return the jobs of all cells of a method, under the settings that tuning has chosen.
 
     Raises:
-        ConfigError: The method has no record of its tuning.
+        ConfigError: The method has no record of its tuning on these rows.
     """
-    point = Sweep(place.settings, place.layout, name).require()
-    method = place.settings.method(name)
-    setup = method_setup(
-        place.settings, method, method.sweep[point], place.environment, key_of_source(place, name)
-    )
+    settings, source = place.settings, key_of_source(place, name)
+    origin = Origin.of(settings, place.environment, place.gym, source)
+    point, method = Sweep(settings, place.layout, name).require(origin), settings.method(name)
+    setup = method_setup(settings, method, method.sweep[point], place.environment, source)
     gym = place.settings.gym
     return [
         CellJob(name=name, point=point, target=target, seed=seed, setup=setup)
@@ -95,29 +106,39 @@ def tune(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
     Raises:
         DPFError: A method is unknown, or a point cannot be run; what is done stays done.
     """
-    sweeps = {name: Sweep(place.settings, place.layout, name) for name in names}
-    jobs = [
-        job
-        for name, sweep in sweeps.items()
-        for job in sweep.missing(place.environment, place.gym, key_of_source(place, name))
-    ]
-    total = sum(len(sweep.method.sweep) for sweep in sweeps.values())
-    make_sources(place, {job.name for job in jobs}, num_processes=num_processes)
-    with closing(run_jobs(place, jobs, num_processes)) as results:
-        for job, outcome in _shown(results, len(jobs), "tune", "run"):
-            sweeps[job.name].add(job, outcome)
-            _say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
-    return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
+    with alone(place.layout):
+        sweeps = {name: Sweep(place.settings, place.layout, name) for name in names}
+        jobs = [
+            job
+            for name, sweep in sweeps.items()
+            for job in sweep.missing(place.environment, place.gym, key_of_source(place, name))
+        ]
+        total = sum(len(sweep.method.sweep) for sweep in sweeps.values())
+        make_sources(place, {job.name for job in jobs}, num_processes=num_processes)
+        with closing(run_jobs(place, jobs, num_processes)) as results:
+            for job, outcome in _shown(results, len(jobs), "tune", "run"):
+                sweeps[job.name].add(job, outcome)
+                _say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
+        return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
 
 
-def make_sources(place: Place, methods: set[str], *, num_processes: int) -> None:
+def make_sources(
+    place: Place, methods: set[str], *, num_processes: int, record: bool = True
+) -> None:
     """Train the source models that methods start from, where they are not there.
+
+    Args:
+        place: Where they are trained.
+        methods: That need them.
+        num_processes: At a time.
+        record: Write what came out among the records.
 
     Raises:
         DPFError: One cannot be trained.
     """
     starts = [place.settings.method(name).source for name in methods]
-    _make(place, {source for source in starts if source is not None}, num_processes)
+    sources = {source for source in starts if source is not None}
+    _make(place, sources, num_processes, record=record)
 
 
 def record_sources(place: Place, *, num_processes: int) -> Done:
@@ -126,26 +147,34 @@ def record_sources(place: Place, *, num_processes: int) -> Done:
     Raises:
         DPFError: One cannot be trained.
     """
-    names = set(place.settings.sources)
-    missing = {name for name in names if not _is_source_recorded(place, name)}
-    _make(place, missing, num_processes)
-    return Done(ran=len(missing), kept=len(names) - len(missing))
+    with alone(place.layout):
+        names = set(place.settings.sources)
+        missing = {name for name in names if not _is_source_recorded(place, name)}
+        _make(place, missing, num_processes, record=True)
+        return Done(ran=len(missing), kept=len(names) - len(missing))
+
+
+def _is_start_recorded(place: Place, name: str) -> bool:
+    """Return whether a method starts from nothing, or from a source model that is recorded."""
+    source = place.settings.method(name).source
+    return source is None or _is_source_recorded(place, source)
 
 
 def _is_source_recorded(place: Place, name: str) -> bool:
     record = read_record(place.layout.source_record(name))
-    return record is not None and record.get("key") == _source_key(place, name)
+    return record is not None and "rows" in record and record.get("key") == _source_key(place, name)
 
 
-def _make(place: Place, sources: set[str], num_processes: int) -> None:
+def _make(place: Place, sources: set[str], num_processes: int, *, record: bool) -> None:
     settings, layout = place.settings, place.layout
     rounds = source_jobs(settings, layout, place.environment, place.gym, sources)
     for jobs in rounds:
         with closing(run_jobs(place, jobs, num_processes)) as results:
-            for job, record in _shown(results, len(jobs), "sources", "model"):
-                record_source(layout, job.name, job.key)
-                _say(f"source {job.name}: dev {record['dev_mean_score']:.4f}")
-    for name in sources:
+            for job, made in _shown(results, len(jobs), "sources", "model"):
+                if record:
+                    record_source(layout, job.name, job.key)
+                _say(f"source {job.name}: dev {made['dev_mean_score']:.4f}")
+    for name in sources if record else ():
         record_source(layout, name, _source_key(place, name))
 
 

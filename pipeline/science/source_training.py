@@ -3,7 +3,7 @@
 It lies in a folder named by the key of all that shapes it; what came out stands in a small record.
 """
 
-import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +15,19 @@ from dpf_core.build import build_model
 from dpf_core.distillation import distil
 from dpf_core.errors import ConfigError
 from dpf_core.examples import RowCounts, head_spec
-from dpf_core.files import sha256_file, write_json
+from dpf_core.files import read_json, sha256_file, write_json
 from dpf_core.model import DPFModel
 from dpf_core.pool_io import save_pool
-from dpf_core.training.checkpoint import CheckpointStore
+from dpf_core.training.checkpoint import CheckpointStore, Snapshot
 from dpf_core.training.loop import TrainResult, train
-from pipeline.science.keys import Environment, Json, code_hash, source_key, source_question
+from pipeline.science.keys import (
+    Environment,
+    Json,
+    code_hash,
+    source_data_key,
+    source_key,
+    source_question,
+)
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import ScienceGym
@@ -29,6 +36,8 @@ from pipeline.science.worker import Worker
 from pipeline.training import load_training_sets
 
 _RECORD = "record.json"
+_SAME = ("key", "rows", "sha256")
+"""Parts of a record that say that another one is of the same model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +50,8 @@ class SourceJob:
     def run(self, worker: Worker) -> Json:
         """Train a source model, write it, and return its record.
 
-        A training that was killed goes on at its last checkpoint.
+        A training that was killed goes on at its last checkpoint, if the code is still the same;
+        its seconds count up to that checkpoint.
 
         Raises:
             DPFError: Rows or settings are wrong, or the teacher is not there.
@@ -65,19 +75,54 @@ class SourceJob:
         if settings.teacher is not None:
             teacher = worker.source(settings.teacher.source)
             distil(model, teacher, weight=settings.teacher.weight)
-        checkpoints = CheckpointStore(worker.layout.checkpoints / self.key)
+        folder = worker.layout.checkpoints / f"{self.key}-{code_hash()}"
+        checkpoints = _TimedCheckpoints(folder, started)
         result = train(model, train_sets, dev_sets, settings.train, checkpoints=checkpoints)
         outcome = {
             "key": self.key,
             "question": source_question(worker.settings, self.name),
+            "rows": {
+                task: source_data_key(worker.gym, task) for task in worker.settings.gym.sources
+            },
             "environment": asdict(worker.environment),
             "code": code_hash(),
-            "seconds": round(time.perf_counter() - started, 2),
+            "seconds": round(checkpoints.seconds, 2),
+            "resumed_at": result.resumed_at,
+            "problems": result.problems,
             **_outcome(model, result, counts),
         }
         outcome = _write(worker.layout.source_model(self.name, self.key), model, outcome)
         checkpoints.clear()
         return outcome
+
+
+class _TimedCheckpoints(CheckpointStore):
+    """Checkpoints that also keep how long earlier processes trained for them.
+
+    Args:
+        folder: As of a `CheckpointStore`.
+        started: When this process began, by `time.perf_counter`.
+    """
+
+    def __init__(self, folder: Path, started: float) -> None:
+        super().__init__(folder)
+        self._started, self._file = started, folder / "seconds.json"
+        self._earlier = float(read_json(self._file)) if self._file.exists() else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of all processes up to now."""
+        return self._earlier + time.perf_counter() - self._started
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        """Write a checkpoint and the seconds up to it.
+
+        Raises:
+            CheckpointError: As of a `CheckpointStore`.
+            OSError: The seconds cannot be written.
+        """
+        super().save(step, snapshot)
+        write_json(self._file, self.seconds)
 
 
 def source_jobs(
@@ -131,23 +176,36 @@ def record_source(layout: Layout, name: str, key: str) -> Json:
             f"a source model must have its {_RECORD}, got none ({folder}). Remove the folder; it "
             "is trained again."
         )
+    if absent := [part for part in _SAME if part not in made]:
+        raise ConfigError(
+            f"the {_RECORD} of a source model must have {', '.join(_SAME)}, got none of "
+            f"{', '.join(absent)} ({folder}). Remove the folder; it is trained again."
+        )
     earlier = read_record(path)
-    if earlier is None or any(earlier.get(part) != made[part] for part in ("key", "sha256")):
+    if earlier is None or any(earlier.get(part) != made[part] for part in _SAME):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, made)
     return made
 
 
 def _write(target: Path, model: DPFModel, record: Json) -> Json:
-    """Write the model under another name, then rename it; return its record with its hashes."""
-    staging = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    save_pool(staging, model, extra={"key": record["key"]})
-    hashes = {path.name: sha256_file(path) for path in sorted(staging.glob("*.safetensors"))}
-    whole = {**record, "sha256": hashes}
-    write_json(staging / _RECORD, whole)
-    staging.rename(target)
+    """Write the model beside its place, then rename it; return its record with its hashes.
+
+    Where another process was first, its model stays, which has the same key, and its record.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        staging = Path(folder) / target.name
+        save_pool(staging, model, extra={"key": record["key"]})
+        hashes = {path.name: sha256_file(path) for path in sorted(staging.glob("*.safetensors"))}
+        whole = {**record, "sha256": hashes}
+        write_json(staging / _RECORD, whole)
+        try:
+            staging.rename(target)
+        except OSError:
+            if (first := read_record(target / _RECORD)) is None:
+                raise
+            return first
     return whole
 
 

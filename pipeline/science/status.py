@@ -1,12 +1,17 @@
 """What is there of the table, from records alone."""
 
+from dataclasses import dataclass
 from typing import Any
 
+from dpf_core.config_reading import to_mapping
+from dpf_core.errors import ConfigError
+from dpf_core.evaluation.metrics import METRICS
+from pipeline.science.keys import source_question
 from pipeline.science.layout import Layout
-from pipeline.science.records import CellsFile, is_current, read_cells
-from pipeline.science.settings import ScienceSettings
+from pipeline.science.records import CellsFile, is_current, read_cells, read_record
+from pipeline.science.settings import ScienceSettings, check_choice
 from pipeline.science.settings_file import load_science
-from pipeline.science.tuning import Sweep
+from pipeline.science.tuning import Origin, Sweep
 
 
 def status(layout: Layout) -> dict[str, Any]:
@@ -28,26 +33,98 @@ def status(layout: Layout) -> dict[str, Any]:
 
 
 def current_cells(settings: ScienceSettings, layout: Layout, name: str) -> CellsFile:
-    """Return a method's recorded cells of the table that follow from the settings as they are.
+    """Return a method's recorded cells of the table that follow from settings and checked rows.
 
-    Whether the rows are still the same is not asked: they need not be there.
+    A cell, the sweep that chose its setting and the source model that it starts from must be of the
+    rows of `protocol.json`; the rows themselves need not be there.
 
     Raises:
-        ConfigError: There is no such method, or a record is damaged.
+        ConfigError: There is no such method, a record is damaged, or rows were not checked.
     """
     sweep = Sweep(settings, layout, name)
     recorded = read_cells(layout.cells(name))
     if recorded is None or sweep.chosen is None:
         return CellsFile({}, {})
+    rows = checked_rows(settings, layout)
     point = sweep.method.sweep[sweep.chosen]
     if not is_current(recorded.setup, settings, sweep.method, point):
         return CellsFile({}, {})
+    source = None if sweep.method.source is None else recorded.setup["source"]["key"]
+    if source != _source_key(settings, layout, rows, sweep.method.source):
+        return CellsFile({}, {})
+    tuning = settings.tuning
+    origin = Origin(
+        data={target: rows.data[target, tuning.seed] for target in tuning.targets},
+        source=source,
+        weights=recorded.setup["backbone"]["sha256"],
+    )
+    if sweep.origin != origin:
+        return CellsFile({}, {})
     cells = {
-        (target, seed): cell
-        for (target, seed), cell in recorded.cells.items()
-        if target in settings.gym.targets and seed in settings.gym.seeds
+        place: cell for place, cell in recorded.cells.items() if cell.data == rows.data.get(place)
     }
     return CellsFile(recorded.setup, cells)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedRows:
+    """What `protocol.json` says of the rows."""
+
+    manifest_sha256: str
+    metrics: dict[str, str]
+    """By target."""
+    data: dict[tuple[str, int], str]
+    """Target and seed -> key of the rows."""
+    sources: dict[str, str]
+    """Source task -> key of the rows."""
+
+
+def checked_rows(settings: ScienceSettings, layout: Layout) -> CheckedRows:
+    """Return the record of the rows.
+
+    Raises:
+        ConfigError: There is none, it is damaged, or it is of other tasks, seeds or limits.
+    """
+    record = read_record(layout.protocol)
+    try:
+        if record is None or record["asked"]["gym"] != to_mapping(settings.gym):
+            raise ConfigError(
+                f"the rows must have been checked with these tasks, seeds and limits, got "
+                f"{'no record' if record is None else 'a record of others'} ({layout.protocol}). "
+                "Run: dpf science check."
+            )
+        targets = record["targets"]
+        metrics = {name: targets[name]["metric"] for name in settings.gym.targets}
+        for name, metric in metrics.items():
+            check_choice(metric, METRICS, f"the metric of {name}")
+        return CheckedRows(
+            manifest_sha256=record["asked"]["gym_manifest_sha256"],
+            metrics=metrics,
+            data={
+                (name, seed): targets[name]["data"][str(seed)]
+                for name in settings.gym.targets
+                for seed in settings.gym.seeds
+            },
+            sources={name: record["sources"][name]["data"] for name in settings.gym.sources},
+        )
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the record of the rows must have the form of this version, got "
+            f"{type(error).__name__}: {error} ({layout.protocol}). Run: dpf science check."
+        ) from error
+
+
+def _source_key(
+    settings: ScienceSettings, layout: Layout, rows: CheckedRows, name: str | None
+) -> str | None:
+    """Return the key of the recorded source model of these rows and settings, None for none."""
+    record = None if name is None else read_record(layout.source_record(name))
+    if name is None or record is None:
+        return None
+    is_current = record.get("question") == source_question(settings, name)
+    if not is_current or record.get("rows") != rows.sources:
+        return None
+    return str(record.get("key"))
 
 
 def require_tuned(settings: ScienceSettings, layout: Layout) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
-from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells, read_record
+from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
-from pipeline.science.status import current_cells
+from pipeline.science.status import checked_rows, current_cells
 from pipeline.science.transfer_gain import TargetScores, comparable, transfer_gain
 from pipeline.science.tuning import Sweep
 
@@ -51,11 +50,10 @@ def build_transfer(layout: Layout) -> Json:
         ConfigError: As `write_transfer`.
     """
     settings = load_science(layout.params)
-    protocol = _protocol(layout, settings)
-    metrics = {name: task["metric"] for name, task in protocol["targets"].items()}
+    checked = checked_rows(settings, layout)
     Sweep(settings, layout, settings.gain.baseline).require()
     rows = {name: _row(settings, layout, name) for name in settings.methods}
-    table = _Table(settings, metrics, rows)
+    table = _Table(settings, checked.metrics, rows)
     challenger = settings.gain.challenger
     return {
         "methods": {name: table.method(name) for name in rows},
@@ -67,14 +65,15 @@ def build_transfer(layout: Layout) -> Json:
             for name in rows
             if name != challenger
         },
-        "targets": metrics,
+        "targets": checked.metrics,
         "seeds": list(settings.gym.seeds),
         "sources": list(settings.gym.sources),
         "made_with": {
-            "gym_manifest_sha256": protocol["asked"]["gym_manifest_sha256"],
+            "gym_manifest_sha256": checked.manifest_sha256,
             "backbone_sha256": _distinct(rows, lambda row: row.setup["backbone"]["sha256"]),
             "torch": _distinct(rows, lambda row: row.setup["torch"]),
             "protocol": _distinct(rows, lambda row: row.setup["protocol"]),
+            "code": sorted({cell.code for row in rows.values() for cell in row.cells.values()}),
         },
     }
 
@@ -133,9 +132,6 @@ class _Table:
             return why
         if why := self.rows[base].why_incomplete:
             return f"{base}: {why}"
-        ours, theirs = self.rows[name].cells, self.rows[base].cells
-        if other := sum(ours[place].data != theirs[place].data for place in ours):
-            return f"{other} cells are of other rows than those of {base}"
         return None
 
     def _scores(self, name: str) -> dict[str, TargetScores]:
@@ -170,24 +166,12 @@ def _row(settings: ScienceSettings, layout: Layout, name: str) -> _Row:
     )
 
 
-def _protocol(layout: Layout, settings: ScienceSettings) -> Json:
-    record = read_record(layout.protocol)
-    names = set(settings.gym.targets)
-    if record is None or set(record.get("targets", ())) != names:
-        raise ConfigError(
-            f"the rows must have been checked with these targets, got "
-            f"{'no record' if record is None else 'a record of others'} ({layout.protocol}). Run: "
-            "dpf science check."
-        )
-    return record
-
-
 def _mean(values: list[float]) -> float | None:
     return round(sum(values) / len(values), 2) if values else None
 
 
 def _distinct(rows: Mapping[str, _Row], part: Any) -> list[Any]:
-    return sorted({part(row) for row in rows.values() if row.setup})
+    return sorted({part(row) for row in rows.values() if row.cells})
 
 
 def describe(table: Json) -> str:

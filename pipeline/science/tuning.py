@@ -5,19 +5,61 @@ one, and refused without a record.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dpf_core.errors import ConfigError
+from dpf_core.evaluation.metrics import METRICS
 from dpf_core.files import write_json
 from pipeline.science.cell import adapt
 from pipeline.science.keys import Environment, Json, cell_key, data_key, method_setup
 from pipeline.science.layout import Layout
-from pipeline.science.records import read_record
+from pipeline.science.records import damaged, read_record
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.transfer_gain import comparable
 from pipeline.science.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What a sweep rests on besides settings; torch may be another one."""
+
+    data: Mapping[str, str]
+    """Tuning target -> key of its rows."""
+    source: str | None
+    """Key of the source model, None for none."""
+    weights: str
+    """SHA-256 of the backbone."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: ScienceSettings,
+        environment: Environment,
+        gym: ScienceGym,
+        source_key: str | None,
+    ) -> "Origin":
+        """Return that of a sweep that runs now.
+
+        Raises:
+            GymError: A tuning target has no files for the seed.
+        """
+        targets, seed = settings.tuning.targets, settings.tuning.seed
+        return cls(
+            data={target: data_key(gym, target, seed) for target in targets},
+            source=source_key,
+            weights=environment.backbone_sha256,
+        )
+
+    def shares(self, other: "Origin | None", target: str) -> bool:
+        """Return whether a target's dev scores mean the same under another one."""
+        return (
+            other is not None
+            and (self.source, self.weights) == (other.source, other.weights)
+            and self.data.get(target) == other.data.get(target)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +72,7 @@ class TuningJob:
     target: str
     seed: int
     key: str
+    origin: Origin
 
     def run(self, worker: Worker) -> Json:
         """Return the dev score, and how it came about.
@@ -68,7 +111,7 @@ class Sweep:
         self.question = _question(settings, name)
         record = read_record(self.path)
         is_current = record is not None and record.get("question") == self.question
-        self.record: Json | None = record if is_current else None
+        self.record: Json | None = self._checked(record) if record and is_current else None
         self.is_other = record is not None and not is_current
 
     @property
@@ -76,16 +119,28 @@ class Sweep:
         """The number of the best point, None until every point has been tried."""
         return None if self.record is None else self.record["chosen"]
 
-    def require(self) -> int:
+    @property
+    def origin(self) -> Origin | None:
+        """What the recorded outcomes rest on, None without a record."""
+        return None if self.record is None else Origin(**self.record["origin"])
+
+    def require(self, origin: Origin | None = None) -> int:
         """Return the number of the best point.
 
+        Args:
+            origin: What the sweep must rest on; None where that is not known.
+
         Raises:
-            ConfigError: The method has not been tuned, or under other settings.
+            ConfigError: The method has not been tuned, or under other settings, or on other rows,
+                weights or another source model.
         """
-        if self.chosen is not None:
+        is_strange = origin is not None and self.origin != origin
+        if self.chosen is not None and not is_strange:
             return self.chosen
         got = "one of other settings" if self.is_other else "none"
-        got = "an unfinished one" if self.record is not None else got
+        if self.record is not None:
+            strange = "one of other rows, weights or another source model"
+            got = strange if is_strange else "an unfinished one"
         raise ConfigError(
             f"a method must have the record of its tuning, got {got} ({self.name}, {self.path}). "
             f"Run: dpf science tune {self.name}."
@@ -102,10 +157,11 @@ class Sweep:
             source_key: Of the source model.
         """
         tuning, jobs = self.settings.tuning, []
+        origin = Origin.of(self.settings, environment, gym, source_key)
         for number, point in enumerate(self.method.sweep):
             setup = method_setup(self.settings, self.method, point, environment, source_key)
             for target in tuning.targets:
-                key = cell_key(setup, data_key(gym, target, tuning.seed), tuning.seed)
+                key = cell_key(setup, origin.data[target], tuning.seed)
                 if self._tried(number).get(target, {}).get("key") != key:
                     jobs.append(
                         TuningJob(
@@ -114,24 +170,52 @@ class Sweep:
                             target=target,
                             seed=tuning.seed,
                             key=key,
+                            origin=origin,
                         )
                     )
         return jobs
 
     def add(self, job: TuningJob, outcome: Json) -> None:
-        """Record a result; the file is written anew.
+        """Record a result; the file is written anew, without what rests on something else.
 
         Raises:
             OSError: The file cannot be written.
         """
         points = [
-            {"values": dict(point.values), "targets": dict(self._tried(number))}
+            {"values": dict(point.values), "targets": self._kept(number, job.origin)}
             for number, point in enumerate(self.method.sweep)
         ]
         points[job.point]["targets"][job.target] = outcome
-        self.record = self._judged(points)
+        self.record = self._judged(points, job.origin)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self.record)
+
+    def _checked(self, record: Json) -> Json:
+        """Return a record of this sweep's question if it is one that `add` writes."""
+        try:
+            origin = Origin(**record["origin"])
+            points = [
+                {"values": dict(point.values), "targets": dict(tried["targets"])}
+                for point, tried in zip(self.method.sweep, record["points"], strict=True)
+            ]
+            is_whole = self._judged(points, origin) == record and self._is_of_targets(
+                origin.data, *(point["targets"] for point in points)
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(damaged(self.path, error)) from error
+        if not is_whole:
+            reason = ValueError("means or a choice that do not follow from the outcomes")
+            raise ConfigError(damaged(self.path, reason))
+        return record
+
+    def _is_of_targets(self, data: Mapping[str, str], *points: dict[str, Json]) -> bool:
+        targets = set(self.settings.tuning.targets)
+        outcomes = [outcome for point in points for outcome in point.values()]
+        return (
+            data.keys() == targets
+            and all(point.keys() <= targets for point in points)
+            and all(outcome["key"] and outcome["metric"] in METRICS for outcome in outcomes)
+        )
 
     def _tried(self, point: int) -> dict[str, Json]:
         if self.record is None:
@@ -139,7 +223,15 @@ class Sweep:
         tried: dict[str, Json] = self.record["points"][point]["targets"]
         return tried
 
-    def _judged(self, points: list[dict[str, Any]]) -> Json:
+    def _kept(self, point: int, origin: Origin) -> dict[str, Json]:
+        """Return a point's outcomes that may stand beside one of this origin."""
+        return {
+            target: outcome
+            for target, outcome in self._tried(point).items()
+            if origin.shares(self.origin, target)
+        }
+
+    def _judged(self, points: list[dict[str, Any]], origin: Origin) -> Json:
         """Return the record with each point's mean, and the best one; of equals the first.
 
         Correlations are moved to [0, 1] as in the table, or one target would count twice.
@@ -156,6 +248,7 @@ class Sweep:
         return {
             "method": self.name,
             "question": self.question,
+            "origin": asdict(origin),
             "points": points,
             "chosen": chosen,
             "setting": None if chosen is None else points[chosen]["values"],

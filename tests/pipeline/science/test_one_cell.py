@@ -1,6 +1,9 @@
+import shutil
+
 import pytest
 
 from dpf_core.errors import ConfigError
+from dpf_core.files import write_json
 from pipeline.science.one_cell import compare, describe
 from pipeline.science.records import add_cell, read_cells
 from pipeline.science.running import run_cells, tune
@@ -33,15 +36,24 @@ def test_a_recorded_score_that_does_not_come_again_is_shown(here, project):
     run_cells(here, ["heads_only"], num_processes=1)
     setup = read_cells(project.cells("heads_only")).setup
     job = type("Job", (), {"setup": setup, "target": "mood", "seed": 13})
-    add_cell(project.cells("heads_only"), "heads_only", setup, ("mood", 13), made(job, 0.123))
+    add_cell(
+        project.cells("heads_only"),
+        "heads_only",
+        setup,
+        ("mood", 13),
+        made(here, job, 0.123, "rows"),
+    )
     result = compare(here, "heads_only", "mood", 13)
     assert not result["is_equal"]
     assert "recorded: 0.123000, NOT EQUAL, of other settings, rows" in describe(result)
 
 
 def test_nothing_is_recorded_by_it(here, project):
-    compare(here, "heads_only", "mood", 13)
-    assert not project.cells("heads_only").exists()
+    write_json(project.source_record("dpf"), {"key": "of an earlier run"})
+    shutil.rmtree(project.work / "sources")
+    before = {path: path.read_bytes() for path in project.metrics.rglob("*.json")}
+    compare(here, "dpf", "mood", 13)
+    assert {path: path.read_bytes() for path in project.metrics.rglob("*.json")} == before
 
 
 @pytest.mark.parametrize(

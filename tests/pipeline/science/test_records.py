@@ -7,7 +7,7 @@ from dpf_core.files import write_text_atomic
 from pipeline.science.keys import cell_key
 from pipeline.science.records import Cell, CellsFile, add_cell, read_cells, read_record
 
-SETUP = {"model": {"method": "dpf"}, "torch": "2"}
+SETUP = {"model": {"method": "dpf"}, "torch": "2", "num_resamples": 2}
 
 
 def cell(setup=SETUP, *, seed=13, score=0.5):
@@ -54,10 +54,13 @@ def test_equal_cells_give_equal_bytes_in_whatever_order_they_came(path, tmp_path
     assert path.read_bytes() == other.read_bytes()
 
 
-def test_cells_of_another_setup_are_dropped_when_one_of_the_new_is_added(path):
+def test_cells_of_another_setup_are_dropped_where_that_is_asked_for_alone(path):
     add_cell(path, "dpf", SETUP, ("mood", 13), cell())
-    setup = SETUP | {"torch": "3"}
-    add_cell(path, "dpf", setup, ("pick", 13), cell(setup))
+    before, setup = path.read_bytes(), SETUP | {"torch": "3"}
+    with pytest.raises(ConfigError, match=r"got 1 of other torch \(.*run --replace"):
+        add_cell(path, "dpf", setup, ("pick", 13), cell(setup))
+    assert path.read_bytes() == before
+    add_cell(path, "dpf", setup, ("pick", 13), cell(setup), replace=True)
     assert read_cells(path) == CellsFile(setup, {("pick", 13): cell(setup)})
 
 
@@ -81,7 +84,24 @@ def test_a_cell_without_a_value_is_refused(path):
         read_cells(path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"score": 0.5', '"score": NaN'), ('"score": 0.5', '"score": 1e999'),
+        ('"score": 0.5', '"score": "0.5"'), ("[1, -2]", "[1]"), ("[1, -2]", '[1, "2"]'),
+        ('"num_resamples": 2, ', ""),
+    ],
+)  # fmt: skip
+def test_a_cell_of_another_form_is_refused(path, old, new):
+    add_cell(path, "dpf", SETUP, ("mood", 13), cell())
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ConfigError, match=r"must be whole, got .*dpf.json"):
+        read_cells(path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": -Infinity}'])
 def test_a_damaged_record_is_refused_with_its_name(tmp_path, text):
     (tmp_path / "dpf.json").write_text(text)
     with pytest.raises(ConfigError, match=r"must be whole, got .*dpf.json"):

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 import signal
@@ -10,10 +11,15 @@ import torch
 
 from dpf_core.build import build_model
 from dpf_core.errors import CheckpointError, ConfigError, ProcessError
+from dpf_core.files import write_json
 from pipeline.science import cell, running
 from pipeline.science.jobs import run_jobs
+from pipeline.science.keys import code_hash
+from pipeline.science.lock import alone
 from pipeline.science.records import read_cells, read_record
 from pipeline.science.running import missing_cells, run_cells, tune
+from pipeline.science.source_training import SourceJob, _TimedCheckpoints
+from pipeline.science.status import status
 from tests.pipeline.science.small_science import RATES, place, write_params
 
 METHODS = ("dpf", "single_task", "spot", "heads_only")
@@ -68,6 +74,17 @@ def test_only_cells_of_other_settings_are_run_again(project, backbone_folder):
     assert len(missing_cells(place(project), "heads_only")) == 0
 
 
+def test_cells_of_another_torch_are_replaced_where_that_is_asked_for_alone(project):
+    run(project, "heads_only")
+    before, here = project.cells("heads_only").read_bytes(), place(project)
+    other = dataclasses.replace(here, environment=dataclasses.replace(here.environment, torch="3"))
+    with pytest.raises(ConfigError, match="got 4 of other torch"):
+        run_cells(other, ["heads_only"], num_processes=1)
+    assert project.cells("heads_only").read_bytes() == before
+    assert run_cells(other, ["heads_only"], num_processes=1, replace=True).ran == 4
+    assert read_cells(project.cells("heads_only")).setup["torch"] == "3"
+
+
 def test_a_new_seed_needs_its_own_cells_alone(project, backbone_folder):
     run(project, "heads_only")
     write_params(project, backbone_folder, gym__seeds=[13, 21, 42])
@@ -93,6 +110,52 @@ def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
     run(project, "dpf")
     assert read_record(project.source_record("dpf")) == record  # the same bits, so the same record
     assert record["tasks"].keys() == {"topic", "sound"}
+
+
+def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = project.checkpoints.iterdir()
+    assert folder.name.endswith(code_hash())
+    write_json(folder / "seconds.json", 1000.0)
+    monkeypatch.undo()
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    record = read_record(project.source_record("dpf"))
+    assert (record["resumed_at"], record["problems"]) == (2, [])
+    assert 1000 < record["seconds"] < 1100
+
+
+def test_checkpoints_of_other_code_are_not_gone_on_from(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    monkeypatch.undo()
+    monkeypatch.setattr("pipeline.science.source_training.code_hash", lambda: "other")
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    assert read_record(project.source_record("dpf"))["resumed_at"] is None
+
+
+def killed_after(save):
+    """Return what saves a checkpoint and then ends the training."""
+
+    def killed(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    return killed
+
+
+def test_cells_whose_source_model_has_no_record_count_again_after_a_run(project):
+    run(project, "dpf")
+    record = project.source_record("dpf").read_bytes()
+    project.source_record("dpf").unlink()
+    assert status(project)["dpf"]["cells"] == 0
+    assert run(project, "dpf") == running.Done(ran=0, kept=4)
+    assert project.source_record("dpf").read_bytes() == record
+    assert status(project)["dpf"]["cells"] == 4
 
 
 def with_method(project, backbone_folder, name, source, method, point):
@@ -175,6 +238,32 @@ def test_an_interrupted_tuning_goes_on_and_is_no_record_until_it_ends(project, m
         run_cells(here, ["single_task"], num_processes=1)
     monkeypatch.undo()
     assert tune(here, ["single_task"], num_processes=1) == running.Done(ran=1, kept=1)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda here: run_cells(here, ["heads_only"], num_processes=1),
+        lambda here: tune(here, ["heads_only"], num_processes=1),
+        lambda here: running.record_sources(here, num_processes=1),
+    ],
+    ids=["run", "tune", "sources"],
+)
+def test_a_second_run_at_once_is_refused(project, second):
+    here = place(project)
+    with alone(project), pytest.raises(ProcessError, match=r"got another one under way"):
+        second(here)
+    tune(here, ["heads_only"], num_processes=1)
+
+
+def test_a_source_model_that_another_process_wrote_first_stays(project):
+    here = place(project)
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = (project.work / "sources").iterdir()
+    before = read_record(folder / "record.json")
+    job = SourceJob(name="dpf", key=before["key"])
+    assert job.run(here.worker()) == before
+    assert list((project.work / "sources").iterdir()) == [folder]
 
 
 CHILD = """

@@ -1,4 +1,5 @@
 import html
+import json
 import re
 
 import pytest
@@ -27,10 +28,6 @@ def page_of(layout):
 
 def text_of(page):
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
-
-
-def change(layout, **values):
-    write_json(layout.transfer, read_json(layout.transfer) | values)
 
 
 def test_equal_records_give_equal_bytes(told):
@@ -101,7 +98,9 @@ def test_every_link_leads_to_a_section(told):
 
 
 def test_texts_of_the_data_are_escaped(told):
-    change(told, made_with=read_json(told.transfer)["made_with"] | {"torch": [EVIL]})
+    text = told.cells("spot").read_text()
+    told.cells("spot").write_text(text.replace('"c0de"', json.dumps(EVIL)))
+    write_transfer(told)
     page = page_of(told)
     assert EVIL not in page
     assert html.escape(EVIL).replace("&#x27;", "&#39;") in page
@@ -112,10 +111,22 @@ def test_without_a_table_one_sentence_says_what_to_run(project):
         page_of(project)
 
 
-def test_a_table_of_another_form_is_refused(told):
-    change(told, methods={})
+def test_a_table_that_does_not_follow_from_the_records_is_refused(told):
+    drop(told, "spot", ("pick", 21))
+    with pytest.raises(DPFError, match=r"be that of the records as they are.*science transfer"):
+        page_of(told)
+
+
+def test_a_record_of_another_form_is_refused(told):
+    path = told.source_record("dpf")
+    write_json(path, {**read_json(path), "tasks": 3})
     with pytest.raises(DPFError, match="must have the form of this version"):
         page_of(told)
+
+
+def test_the_commit_is_that_of_the_project(told, tmp_path):
+    page = write_report(told, tmp_path / "out").read_text()
+    assert "Commit: no commit: not a Git repository." in page
 
 
 def test_the_page_is_written_beside_nothing_else(told, tmp_path):

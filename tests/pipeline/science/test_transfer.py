@@ -2,7 +2,7 @@ import pytest
 
 from dpf_core.errors import ConfigError
 from dpf_core.files import read_json, write_json
-from pipeline.science.keys import cell_key
+from pipeline.science.keys import cell_key, data_key, source_data_key, source_key, source_question
 from pipeline.science.records import RESAMPLE_UNIT, Cell, add_cell, read_cells
 from pipeline.science.running import cell_jobs, key_of_source
 from pipeline.science.status import describe as describe_status
@@ -15,9 +15,24 @@ SCORES = {"dpf": 0.6, "single_task": 0.5, "spot": 0.4, "heads_only": 0.3}
 
 
 def tuned(here, name):
+    source = here.settings.methods[name].source
+    if source is not None:
+        with_source(here, source)
     found = Sweep(here.settings, here.layout, name)
     for job in found.missing(here.environment, here.gym, key_of_source(here, name)):
         found.add(job, {"key": job.key, "dev_score": 0.5, "metric": "ACC"})
+
+
+def with_source(here, name):
+    """Record a source model, without training."""
+    here.layout.source_record(name).parent.mkdir(parents=True, exist_ok=True)
+    write_json(here.layout.source_record(name), {
+        "key": source_key(here.settings, name, here.environment, here.gym),
+        "question": source_question(here.settings, name),
+        "rows": {task: source_data_key(here.gym, task) for task in here.settings.gym.sources},
+        "dev_mean_score": 0.5, "steps": 4, "seconds": 60.0,
+        "tasks": {"topic": {"dev_score": 0.5}},
+    })  # fmt: skip
 
 
 def fill(project, **scores):
@@ -26,12 +41,14 @@ def fill(project, **scores):
     for name, value in scores.items():
         tuned(here, name)
         for job in cell_jobs(here, name):
-            add_cell(project.cells(name), name, job.setup, (job.target, job.seed), made(job, value))
+            add_cell(
+                project.cells(name), name, job.setup, (job.target, job.seed), made(here, job, value)
+            )
     return project
 
 
-def made(job, score, data=None):
-    data = data or f"rows of {job.target} {job.seed}"
+def made(here, job, score, data=None):
+    data = data or data_key(here.gym, job.target, job.seed)
     return Cell(
         key=cell_key(job.setup, data, job.seed), data=data, score=score, dev_score=score,
         best_step=2, steps=4, num_trainable=9, adapt_seconds=1.0, seconds=2.0, code="c0de",
@@ -64,6 +81,7 @@ def test_the_table_says_how_each_method_was_set_and_made(project):
     assert table["methods"]["dpf"]["num_trainable"] == 9
     assert len(table["made_with"]["torch"]) == len(table["made_with"]["backbone_sha256"]) == 1
     assert len(table["made_with"]["gym_manifest_sha256"]) == 64
+    assert table["made_with"]["code"] == ["c0de"]
 
 
 def drop(project, name, *places):
@@ -127,12 +145,63 @@ def test_cells_of_other_settings_count_as_missing(project, backbone_folder):
 
 def test_scores_on_other_rows_than_the_baselines_are_not_compared(project):
     fill(project, **SCORES)
-    job = cell_jobs(place(project), "spot")[0]
-    place_of = (job.target, job.seed)
-    add_cell(project.cells("spot"), "spot", job.setup, place_of, made(job, 0.4, "other rows"))
+    here = place(project)
+    job = cell_jobs(here, "spot")[0]
+    cell = made(here, job, 0.4, "other rows")
+    add_cell(project.cells("spot"), "spot", job.setup, (job.target, job.seed), cell)
     spot = build_transfer(project)["methods"]["spot"]
-    assert (spot["complete"], spot["ptg"]) == (True, None)
-    assert spot["why"] == "1 cells are of other rows than those of single_task"
+    assert (spot["complete"], spot["ptg"]) == (False, None)
+    assert spot["why"] == "1 of 4 cells are missing"
+
+
+def change(path, *keys, value):
+    """Replace a value in a record."""
+    record = inner = read_json(path)
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    write_json(path, record)
+
+
+def missing(project):
+    found = status(project)
+    return {name for name, method in found.items() if method["cells"] < method["of"]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "stale"),
+    [
+        (("targets", "mood", "data", "13"), set(SCORES)),  # tuned on these
+        (("targets", "pick", "data", "21"), set(SCORES)),
+        (("sources", "topic", "data"), {"dpf", "spot"}),
+    ],
+)
+def test_cells_of_other_rows_than_the_checked_ones_count_as_missing(project, keys, stale):
+    fill(project, **SCORES)
+    assert missing(project) == set()
+    change(project.protocol, *keys, value="others")
+    assert missing(project) == stale
+
+
+def test_cells_of_another_source_model_than_the_recorded_one_count_as_missing(project):
+    fill(project, **SCORES)
+    change(project.source_record("dpf"), "key", value="another")
+    assert missing(project) == {"dpf"}
+
+
+def test_rows_that_were_checked_with_other_limits_are_refused(project, backbone_folder):
+    fill(project, **SCORES)
+    write_params(project, backbone_folder, gym__max_leak_fraction=0.1)
+    with pytest.raises(ConfigError, match=r"seeds and limits, got a record of others"):
+        build_transfer(project)
+
+
+@pytest.mark.parametrize("part", ["asked", "targets", "sources"])
+def test_a_record_of_rows_without_a_part_is_refused(project, part):
+    fill(project, **SCORES)
+    write_json(project.protocol, {**read_json(project.protocol), part: {}})
+    with pytest.raises(ConfigError, match=r"form of this version, got KeyError.*science check"):
+        build_transfer(project)
 
 
 def test_correlations_are_moved_before_a_ratio_is_taken(project):

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from dpf_core.errors import ConfigError
-from dpf_core.files import read_json
-from pipeline.science.running import key_of_source, tune
+from dpf_core.files import read_json, write_json
+from pipeline.science.running import cell_jobs, key_of_source, tune
 from pipeline.science.settings_file import load_science
 from pipeline.science.tuning import Sweep
 from tests.pipeline.science.small_science import RATES, place, write_params
@@ -83,6 +83,55 @@ def test_a_sweep_reads_no_test_file(project):
     assert sweep(project).require() in (0, 1)
 
 
+def other_rows(gym, task, part="_13_train"):
+    """Return the gym with another file of a task."""
+    record = gym.task(task)
+    files = {
+        name: dataclasses.replace(file, sha256="0" * 64) if part in name else file
+        for name, file in record.files.items()
+    }
+    changed = dataclasses.replace(record, files=files)
+    tasks = tuple(changed if old.name == task else old for old in gym.manifest.tasks)
+    return dataclasses.replace(gym, manifest=dataclasses.replace(gym.manifest, tasks=tasks))
+
+
+def test_a_record_of_other_rows_runs_no_cell(project):
+    here = place(project)
+    fill(project, [0.3, 0.4])
+    assert len(cell_jobs(here, "single_task")) == 4
+    changed = dataclasses.replace(here, gym=other_rows(here.gym, "mood"))
+    with pytest.raises(ConfigError, match="got one of other rows, weights or another source"):
+        cell_jobs(changed, "single_task")
+
+
+def test_a_record_of_another_source_model_runs_no_cell(project):
+    here = place(project)
+    fill(project, [0.5], "dpf")
+    assert len(cell_jobs(here, "dpf")) == 4
+    changed = dataclasses.replace(here, gym=other_rows(here.gym, "topic", "_full_train"))
+    with pytest.raises(ConfigError, match="got one of other rows, weights or another source"):
+        cell_jobs(changed, "dpf")
+
+
+def test_a_new_sweep_that_was_interrupted_chooses_nothing_from_a_mixture(project):
+    here, found = place(project), fill(project, [0.3, 0.4])
+    job = found.missing(here.environment, other_rows(here.gym, "mood"), None)[0]
+    found.add(job, {"key": job.key, "dev_score": 0.1, "metric": "ACC"})
+    assert sweep(project).chosen is None
+    points = read_json(project.tuning_record("single_task"))["points"]
+    assert [len(point["targets"]) for point in points] == [1, 0]
+
+
+def test_outcomes_of_a_target_whose_rows_stayed_are_kept(project, backbone_folder):
+    write_params(project, backbone_folder, tuning__targets=["mood", "pick"])
+    here, found = place(project), fill(project, [0.9, 0.1, 0.4, 0.8])
+    missing = found.missing(here.environment, other_rows(here.gym, "mood"), None)
+    assert [job.target for job in missing] == ["mood", "mood"]
+    for job in missing:
+        found.add(job, {"key": job.key, "dev_score": 0.2, "metric": "ACC"})
+    assert found.require(missing[0].origin) == 1
+
+
 def test_what_was_tried_is_tried_again_on_another_machine_alone(project):
     here = place(project)
     fill(project, [0.3, 0.4])
@@ -90,3 +139,39 @@ def test_what_was_tried_is_tried_again_on_another_machine_alone(project):
     other = dataclasses.replace(here.environment, torch="3")
     assert len(sweep(project).missing(other, here.gym, None)) == 2
     assert sweep(project).require() == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chosen": 7}, {"chosen": 0}, {"chosen": None}, {"points": []}, {"points": 3},
+        {"points": [{}, {}]}, {"origin": None}, {"origin": {"data": {}}}, {"setting": {}},
+    ],
+)  # fmt: skip
+def test_a_record_of_another_form_is_refused(project, changes):
+    fill(project, [0.3, 0.4])
+    path = project.tuning_record("single_task")
+    write_json(path, read_json(path) | changes)
+    with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
+        sweep(project)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"dev_score": "0.4"}, {"metric": "F2"}, {"key": None}, {"dev_score": 0.2}]
+)
+def test_an_outcome_of_another_form_is_refused(project, changes):
+    fill(project, [0.3, 0.4])
+    record = read_json(project.tuning_record("single_task"))
+    record["points"][1]["targets"]["mood"] |= changes
+    write_json(project.tuning_record("single_task"), record)
+    with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
+        sweep(project)
+
+
+def test_a_record_without_a_part_is_refused(project):
+    fill(project, [0.3, 0.4])
+    record = read_json(project.tuning_record("single_task"))
+    del record["chosen"]
+    write_json(project.tuning_record("single_task"), record)
+    with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
+        sweep(project)
