@@ -74,7 +74,7 @@ def run_cells(args: argparse.Namespace) -> int:
     names, jobs = _methods(settings, args), _jobs(settings, args)
     for name in names:
         Sweep(settings, _layout(args), name).require()
-    done = running.run_cells(_place(args, jobs), names, num_processes=jobs)
+    done = running.run_cells(_place(args, jobs), names, num_processes=jobs, replace=args.replace)
     print(f"{done.ran} cells, {done.kept} were there")
     return 0
 
@@ -162,6 +162,11 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     _add_methods(parser)
     _add_rows(parser)
     _add_jobs(parser)
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="drop recorded cells of another setup, as of another torch",
+    )
 
 
 def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

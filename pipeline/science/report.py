@@ -26,7 +26,7 @@ from pipeline.science.transfer import build_transfer
 
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
-_COMMAND = "dvc repro pipeline/science/dvc.yaml && dpf science report --out DIR"
+_COMMAND = "dpf science transfer && dpf science report --out DIR"
 
 METHODS = {
     "dpf": "A fused prompt from the pool that the sources trained.",

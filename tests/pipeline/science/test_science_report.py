@@ -43,7 +43,7 @@ def test_every_figure_names_command_commit_and_rows(told):
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page_of(told), re.S)
     assert len(captions) == 3
     for caption in map(text_of, captions):
-        assert "Command: dvc repro pipeline/science/dvc.yaml" in caption
+        assert "Command: dpf science transfer" in caption
         assert "Commit: c0ffee." in caption
         assert rows in caption
 
