@@ -41,7 +41,8 @@ def deps(stage: str) -> list[str]:
     """Return the records that a stage reads, and its modules of the science."""
     before = {
         "protocol": (), "sources": ("protocol",), "tuning": ("protocol", "sources"),
-        "cells": ("protocol", "sources", "tuning"), "transfer": ("protocol", "tuning", "cells"),
+        "cells": ("protocol", "sources", "tuning"),
+        "transfer": ("protocol", "sources", "tuning", "cells"),
     }  # fmt: skip
     data = [path for name in before[stage] for path in records(name)]
     code = [dep for dep in code_deps(STAGES / f"{stage}.py") if Path(dep).is_relative_to(FOLDER)]
