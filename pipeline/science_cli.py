@@ -90,7 +90,7 @@ def run_cell(args: argparse.Namespace) -> int:
     check_choice(args.task, settings.gym.targets, "the target")
     check_choice(args.seed, settings.gym.seeds, "the seed")
     Sweep(settings, _layout(args), args.method).require()
-    result = compare(_place(args, jobs=1), args.method, args.task, args.seed)
+    result = compare(_place(args, jobs=1, record=False), args.method, args.task, args.seed)
     print(json.dumps(result, indent=2) if args.json else describe(result))
     return 0
 
@@ -273,11 +273,11 @@ def _settings(args: argparse.Namespace) -> "ScienceSettings":
     return load_science(_layout(args).params)
 
 
-def _place(args: argparse.Namespace, jobs: int) -> "Place":
+def _place(args: argparse.Namespace, jobs: int, *, record: bool = True) -> "Place":
     """Open the science, which may build its rows: what can be refused before, is before."""
     from pipeline.science.protocol import open_place
 
-    return open_place(_layout(args), mirror=args.mirror, jobs=jobs)
+    return open_place(_layout(args), mirror=args.mirror, jobs=jobs, record=record)
 
 
 def _jobs(settings: "ScienceSettings", args: argparse.Namespace) -> int:
