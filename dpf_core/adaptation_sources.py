@@ -52,7 +52,13 @@ def check_source(
         ConfigError: The method has no use for the source or needs one, or the two do not fit.
         TaskIdError: The source has the new task already, or no task of that id.
     """
-    _check_method(source, config.method, source_prompt)
+    if source_prompt is not None and config.method != "single_task":
+        raise ConfigError(
+            f"source_prompt must be None for the method {config.method}, got {source_prompt}. Only "
+            "single_task starts from one source task's prompt."
+        )
+    found = None if source is None else source.config
+    check_start(config, found, from_one_prompt=source_prompt is not None)
     if source is None:
         return
     check_is_new(source, spec)
@@ -61,18 +67,39 @@ def check_source(
             f"the source's backbone must have the weights {backbone.sha256}, got "
             f"{source.backbone.sha256}. Load the backbone that the source was trained with."
         )
-    for name in _SAME_SETTINGS[config.method]:
-        mine, theirs = getattr(config, name), getattr(source.config, name)
-        if mine != theirs:
-            raise ConfigError(
-                f"model.{name} of an adaptation must be {theirs} as of its source, got {mine}. "
-                "Correct it, or train the source again."
-            )
     if source_prompt is not None and not 0 <= source_prompt < len(source.tasks):
         raise TaskIdError(
             f"source_prompt must be the id of a source task, in [0, {len(source.tasks)}), got "
             f"{source_prompt}. Use what most_similar_prompt returns."
         )
+
+
+def check_start(config: ModelConfig, source: ModelConfig | None, *, from_one_prompt: bool) -> None:
+    """Return if the settings of a new task's model and of its source fit, whatever the tasks.
+
+    Args:
+        config: Of the new model.
+        source: Of the source, None where the method starts anew.
+        from_one_prompt: Whether one source task's prompt is taken, as SPoT does.
+
+    Raises:
+        ConfigError: The method has no use for the source or needs one, or the two do not fit.
+    """
+    method, found = config.method, None if source is None else source.method
+    wanted = ("single_task",) if from_one_prompt else _SOURCE_METHODS[method]
+    if found not in wanted:
+        names = " or ".join(name or "none" for name in wanted)
+        raise ConfigError(
+            f"the method of the source that {method} starts from must be {names}, got "
+            f"{found or 'none'}. Name a source that was trained for this method."
+        )
+    for name in () if source is None else _SAME_SETTINGS[method]:
+        mine, theirs = getattr(config, name), getattr(source, name)
+        if mine != theirs:
+            raise ConfigError(
+                f"model.{name} of an adaptation must be {theirs} as of its source, got {mine}. "
+                "Correct it, or train the source again."
+            )
 
 
 def check_is_new(source: DPFModel, spec: HeadSpec) -> None:
@@ -85,22 +112,4 @@ def check_is_new(source: DPFModel, spec: HeadSpec) -> None:
         raise TaskIdError(
             f"a new task must be none of the source's tasks, got {spec.name!r}. Take it out of the "
             "source, or name another task."
-        )
-
-
-def _check_method(source: DPFModel | None, method: Method, source_prompt: int | None) -> None:
-    wanted = _SOURCE_METHODS[method]
-    if source_prompt is not None:
-        if method != "single_task":
-            raise ConfigError(
-                f"source_prompt must be None for the method {method}, got {source_prompt}. Only "
-                "single_task starts from one source task's prompt."
-            )
-        wanted = ("single_task",)
-    found = None if source is None else source.config.method
-    if found not in wanted:
-        names = " or ".join(name or "none" for name in wanted)
-        raise ConfigError(
-            f"the method of the source that {method} starts from must be {names}, got "
-            f"{found or 'none'}. Name a source that was trained for this method."
         )

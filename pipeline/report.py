@@ -5,7 +5,6 @@ This module reads and checks what the stages left and hands it to the template; 
 templates. Equal inputs give equal bytes.
 """
 
-import base64
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jinja2
 from dpf_core.errors import DPFError
 from dpf_core.files import read_json, sha256_file, write_text_atomic
 from pipeline import paths
+from pipeline.pages import page_environment, picture
 from pipeline.report_words import (
     DIAGNOSTICS,
     FIGURES,
@@ -60,7 +60,7 @@ def build_report(inputs: ReportInputs) -> str:
     _check_same_gym(values["pool"], gym_sha256, inputs)
     try:
         return (
-            _environment()
+            page_environment(_TEMPLATES, filters=FILTERS)
             .get_template("report.html.j2")
             .render(
                 **values,
@@ -135,9 +135,7 @@ def _figures(inputs: ReportInputs) -> dict[str, dict[str, str]]:
             raise DPFError(f"{folder} must hold PNG files, got none. Run `dvc repro {stage}`.")
         for stem, (alt, caption) in FIGURES[stage].items():
             if stem in files:
-                data = base64.b64encode(files[stem].read_bytes()).decode()
-                uri = f"data:image/png;base64,{data}"
-                found[stem] = {"uri": uri, "alt": alt, "caption": caption}
+                found[stem] = picture(files[stem], alt, caption)
     return found
 
 
@@ -155,15 +153,3 @@ def _diagnostic(name: str, values: dict[str, float], rang: set[str]) -> dict[str
     words = DIAGNOSTICS.get(name) or Diagnostic(title=capitalised(name), meaning="")
     most = values.get(words.most) if isinstance(words.most, str) else words.most
     return {"words": words, "value": values[name], "most": most, "rang": words.alarm in rang}
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    return environment

@@ -39,11 +39,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run_check(args: argparse.Namespace) -> int:
     """Build the gym and check it."""
-    from pipeline.science.protocol import build_protocol, open_place
+    from pipeline.science.protocol import build_protocol
 
-    layout, jobs = _layout(args), _jobs(_settings(args), args)
-    record = build_protocol(layout, mirror=args.mirror, jobs=jobs)
-    open_place(layout, mirror=args.mirror, jobs=jobs)  # the backbone can serve what was built
+    jobs = _jobs(_settings(args), args)
+    record = build_protocol(_layout(args), mirror=args.mirror, jobs=jobs)
     counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
     print(", ".join(counts))
     return 0
@@ -81,15 +80,9 @@ def run_cells(args: argparse.Namespace) -> int:
 
 def run_cell(args: argparse.Namespace) -> int:
     """Run one cell again and compare it with the record."""
-    from pipeline.science.one_cell import compare, describe
-    from pipeline.science.settings import check_choice
-    from pipeline.science.tuning import Sweep
+    from pipeline.science.one_cell import check_cell, compare, describe
 
-    settings = _settings(args)
-    settings.method(args.method)
-    check_choice(args.task, settings.gym.targets, "the target")
-    check_choice(args.seed, settings.gym.seeds, "the seed")
-    Sweep(settings, _layout(args), args.method).require()
+    check_cell(_settings(args), _layout(args), args.method, args.task, args.seed)
     result = compare(_place(args, jobs=1, record=False), args.method, args.task, args.seed)
     print(json.dumps(result, indent=2) if args.json else describe(result))
     return 0

@@ -3,7 +3,7 @@
 Texts of the gym are data here: they reach the templates as escaped values and are never templates.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from dpf_core.files import write_text_atomic
 from dpf_core.gym.manifest import UNVERIFIED, VERIFIED, TaskRecord
+from pipeline.pages import page_environment
 from pipeline.validation_config import ValidateConfig
 from pipeline.validation_gates import GATES
 from pipeline.validation_report import GymReport, TaskReport
@@ -84,18 +85,11 @@ def render_card(report: GymReport, task: TaskReport) -> str:
 
 @cache
 def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number="{:,}".format, code=_code, percent="{:.1%}".format, words=_words, short=_short,
-        span=_span,
-    )  # fmt: skip
-    return environment.get_template(name)
+    filters: dict[str, Callable[..., Any]] = {
+        "number": "{:,}".format, "code": _code, "percent": "{:.1%}".format, "words": _words,
+        "short": _short, "span": _span,
+    }  # fmt: skip
+    return page_environment(_TEMPLATES, filters=filters).get_template(name)
 
 
 def _categories(tasks: Sequence[TaskReport]) -> list[tuple[str, list[TaskReport]]]:

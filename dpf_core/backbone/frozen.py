@@ -207,14 +207,17 @@ def _recomputed(layers: Sequence[nn.Module]) -> Iterator[None]:
 
     The model library's own switch asks for training mode, which a backbone is never in.
     """
+    run = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    own = [vars(layer).get("forward") for layer in layers]  # where a library has put one there
     for layer in layers:
-        run = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
         layer.forward = partial(run, layer.forward)
     try:
         yield
     finally:
-        for layer in layers:
+        for layer, before in zip(layers, own, strict=True):
             del layer.forward
+            if before is not None:
+                layer.forward = before
 
 
 def _find_layers(stack: nn.Module) -> list[nn.Module]:

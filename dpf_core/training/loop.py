@@ -1,8 +1,7 @@
 """The training loop: mixed-task steps, task weights, early stopping, checkpoints and history."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from dpf_core.evaluation.per_task import mean_loss, quick_score
 from dpf_core.examples import TaskExamples
 from dpf_core.loss_balancing import EqualWeights, GradNorm
 from dpf_core.model import DPFModel, FrontEnd
-from dpf_core.training.checkpoint import CheckpointStore, Snapshot
+from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.history import HistoryRow, front_end_rows
 from dpf_core.training.mixing import mixing_table
 from dpf_core.training.optimizer import (
@@ -22,6 +21,7 @@ from dpf_core.training.optimizer import (
     set_learning_rate,
 )
 from dpf_core.training.processes import SINGLE, Processes
+from dpf_core.training.state import TrainingState, restore, snapshot_of
 from dpf_core.training.step import StepResult, accumulate_gradients
 
 
@@ -51,17 +51,6 @@ class TrainResult:
     """Step of the checkpoint that training went on from."""
     problems: list[str]
     """Damaged checkpoints that were passed over."""
-
-
-@dataclass(slots=True)
-class _State:
-    step: int = 0
-    best_step: int = 0
-    best_score: float = float("-inf")
-    best: dict[str, Tensor] = field(default_factory=dict)
-    history: list[HistoryRow] = field(default_factory=list)
-    pending: dict[str, list[float]] = field(default_factory=dict)
-    """Loss sum and count of each task since the last history row."""
 
 
 def train(
@@ -112,13 +101,13 @@ def train(
         dev_score = run.measure()
         done = run.state.step
         if checkpoints and processes.is_first and run.is_checkpoint_due:
-            checkpoints.save(done, run.snapshot())
+            checkpoints.save(done, snapshot_of(run.state, run.named, run.optimizer, run.balancer))
         on_step(Progress(step=done, max_steps=config.max_steps, loss=loss, dev_score=dev_score))
     return run.finish(resumed_at, problems)
 
 
 class _Run:
-    """A training in progress: state between steps, and how it is saved and restored."""
+    """A training in progress."""
 
     def __init__(
         self,
@@ -133,7 +122,7 @@ class _Run:
         self.names = [task.name for task in model.tasks]
         self.named = model.trainable_parameters()
         self.optimizer = build_optimizer(model, config)
-        self.state = _State()
+        self.state = TrainingState()
         self.balancer: EqualWeights | GradNorm = EqualWeights(len(self.names))
         self.table = mixing_table(
             [len(task) for task in train_sets],
@@ -168,7 +157,7 @@ class _Run:
             )
         if snapshot is None:
             return None, problems
-        self.restore(snapshot)
+        self.state = restore(snapshot, self.named, self.optimizer, self.balancer)
         return self.state.step, problems
 
     def initial_losses(self) -> Tensor:
@@ -232,50 +221,6 @@ class _Run:
             resumed_at=resumed_at,
             problems=problems,
         )
-
-    def snapshot(self) -> Snapshot:
-        tensors: dict[str, Tensor] = {f"parameter.{n}": t for n, t in self.named.items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.state.best.items()}
-        for name, parameter in self.named.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        tensors["balancer.weights"] = self.balancer.weights
-        if isinstance(self.balancer, GradNorm):
-            tensors["balancer.initial_losses"] = self.balancer.initial_losses
-        values: dict[str, Any] = {
-            "step": self.state.step,
-            "best_step": self.state.best_step,
-            "best_score": self.state.best_score if self.state.best else None,
-            "history": self.state.history,
-            "pending": self.state.pending,
-        }
-        return Snapshot(tensors, values)
-
-    def restore(self, snapshot: Snapshot) -> None:
-        tensors, values = snapshot.tensors, snapshot.values
-        with torch.no_grad():
-            for name, tensor in self.named.items():
-                tensor.copy_(tensors[f"parameter.{name}"])
-                suffix = f".{name}"
-                if tensor.requires_grad:
-                    self.optimizer.state[tensor] = {
-                        # AdamW counts its steps on the CPU
-                        key.removeprefix("optimizer.").removesuffix(suffix): (
-                            value if value.dim() == 0 else value.to(tensor.device)
-                        )
-                        for key, value in tensors.items()
-                        if key.startswith("optimizer.") and key.endswith(suffix)
-                    }
-        best = values["best_score"]
-        self.state = _State(
-            step=values["step"],
-            best_step=values["best_step"],
-            best_score=float("-inf") if best is None else best,
-            best={k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")},
-            history=[tuple(row) for row in values["history"]],
-            pending=values["pending"],
-        )
-        self.balancer.weights = tensors["balancer.weights"]
 
     def _measured(
         self, measure: Callable[[TaskExamples], float], sets: Sequence[TaskExamples]

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 from dpf_core.errors import ConfigError, DPFError, ProcessError
 from pipeline.science.keys import Environment
 from pipeline.science.layout import Layout
-from pipeline.science.rows import ScienceGym, check_served
+from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.worker import Worker
 
@@ -41,20 +41,12 @@ class Job(Protocol[R_co]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where jobs run: what every worker is made of.
-
-    Raises:
-        DPFError: The backbone cannot serve a task or a method, see `check_served`.
-    """
+    """Where jobs run: what every worker is made of."""
 
     settings: ScienceSettings
     layout: Layout
     gym: ScienceGym
     environment: Environment
-
-    def __post_init__(self) -> None:
-        """Check the backbone, before anything is trained."""
-        check_served(self.gym, self.settings)
 
     def worker(self) -> Worker:
         """Return a worker of this process."""

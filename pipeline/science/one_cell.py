@@ -2,11 +2,26 @@
 
 from typing import Any
 
-from dpf_core.errors import ConfigError
-from dpf_core.naming import nearest
 from pipeline.science.jobs import Place
+from pipeline.science.layout import Layout
 from pipeline.science.records import read_cells
 from pipeline.science.running import cell_jobs, is_recorded, make_sources
+from pipeline.science.settings import ScienceSettings, check_choice
+from pipeline.science.tuning import Sweep
+
+
+def check_cell(
+    settings: ScienceSettings, layout: Layout, name: str, target: str, seed: int
+) -> None:
+    """Return if there can be such a cell; rows are not needed.
+
+    Raises:
+        ConfigError: There is no such method, target or seed, or the method was not tuned.
+    """
+    settings.method(name)
+    check_choice(target, settings.gym.targets, "the target")
+    check_choice(seed, settings.gym.seeds, "the seed")
+    Sweep(settings, layout, name).require()
 
 
 def compare(place: Place, name: str, target: str, seed: int) -> dict[str, Any]:
@@ -16,24 +31,11 @@ def compare(place: Place, name: str, target: str, seed: int) -> dict[str, Any]:
         place: Where it runs.
         name: Of the method.
         target: One of the settings' targets.
-        seed: A few-shot seed.
+        seed: A few-shot seed; method, target and seed passed `check_cell`.
 
     Raises:
-        ConfigError: There is no such method, target or seed, or the method was not tuned.
         DPFError: The cell cannot be run.
     """
-    place.settings.method(name)
-    gym = place.settings.gym
-    if target not in gym.targets:
-        raise ConfigError(
-            f"the task must be one of the targets {', '.join(gym.targets)}, got {target!r}."
-            f"{nearest(target, gym.targets)} Correct it, or gym.targets in {place.layout.params}."
-        )
-    if seed not in gym.seeds:
-        raise ConfigError(
-            f"the seed must be one of {', '.join(map(str, gym.seeds))}, got {seed}. Correct it, or "
-            f"gym.seeds in {place.layout.params}."
-        )
     job = next(job for job in cell_jobs(place, name) if (job.target, job.seed) == (target, seed))
     make_sources(place, {name}, num_processes=1, record=False)
     cell = job.run(place.worker())

@@ -20,6 +20,7 @@ from pipeline.science.rows import (
     build_science_gym,
     check_leaks,
     check_rows,
+    check_served,
     open_gym,
 )
 from pipeline.science.settings import ScienceSettings
@@ -39,11 +40,14 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = 
 
     Raises:
         ConfigError: Settings are wrong, source and target sets overlap, or a mirror is needed.
-        GymError: A seed has no file, a target no dev rows, or a source holds rows of a target.
+            The backbone's family cannot serve a method.
+        GymError: A seed has no file, a target no dev rows, or a source holds rows of a target; or
+            the backbone cannot serve a task.
     """
     settings = load_science(layout.params)
     gym = open_gym(layout.gym, settings.gym, mirror)
     check_rows(gym, settings.gym)
+    check_served(gym, settings)
     found = _found(gym, settings)
     earlier = read_record(layout.protocol)
     if earlier is None or any(earlier.get(part) != value for part, value in found.items()):
@@ -64,6 +68,7 @@ def build_protocol(layout: Layout, *, mirror: str | None, jobs: int) -> dict[str
     has_mirror = mirror or os.environ.get(MIRROR_VARIABLE)
     gym = (build_science_gym if has_mirror else open_gym)(layout.gym, settings.gym, mirror)
     check_rows(gym, settings.gym)
+    check_served(gym, settings)
     return write_protocol(layout, settings, gym, jobs=jobs)
 
 

@@ -4,7 +4,6 @@ It says what the records say. Every figure names the command that makes it, the 
 of the rows. Texts of the data are escaped values, never templates.
 """
 
-import base64
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import jinja2
 
 from dpf_core.errors import DPFError
 from dpf_core.files import write_text_atomic
+from pipeline.pages import page_environment, picture
 from pipeline.report_words import FILTERS
 from pipeline.science.figures import science_figures
 from pipeline.science.keys import Json
@@ -98,7 +98,7 @@ def build_report(layout: Layout, *, commit: str) -> str:
     try:
         table = _ordered(table, settings)
         return (
-            _environment()
+            page_environment(*_TEMPLATES, filters=FILTERS | {"heat": _heat})
             .get_template("science.html.j2")
             .render(
                 table=table,
@@ -160,8 +160,7 @@ def _figures(table: Json, settings: ScienceSettings, commit: str) -> dict[str, d
     with tempfile.TemporaryDirectory() as folder:
         for path in science_figures(table, Path(folder)):
             alt, caption = FIGURES[path.stem]
-            uri = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-            found[path.stem] = {"uri": uri, "alt": alt, "caption": f"{caption} {origin}"}
+            found[path.stem] = picture(path, alt, f"{caption} {origin}")
     return found
 
 
@@ -170,15 +169,3 @@ def _heat(difference: float) -> str:
     side = "accent" if difference > 0 else "alarm"
     share = min(60, round(abs(difference) * 300))
     return f"color-mix(in srgb, var(--{side}) {share}%, transparent)"
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS | {"heat": _heat})
-    return environment

@@ -206,7 +206,8 @@ def _describe(leak: Leak) -> str:
 def _file_name(record: TaskRecord, split: str, seed: int | None) -> str:
     if split == "full_train":
         return full_train_file(record.name)
-    name = few_shot_file(record.name, record.shots, seed, split)  # type: ignore[arg-type]
+    assert seed is not None, "few-shot files are named by their seed"
+    name = few_shot_file(record.name, record.shots, seed, split)
     if name not in record.files:
         raise GymError(
             f"a seed must be one that the task has files for, {', '.join(record.rows.train)}, got "

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dpf_core.adaptation_sources import _SAME_SETTINGS, _SOURCE_METHODS  # what `check_source` reads
+from dpf_core.adaptation_sources import check_start
 from dpf_core.errors import ConfigError
 from pipeline.science.settings import (
     MethodSettings,
@@ -125,37 +125,26 @@ def _check_source(settings: ScienceSettings, source: SourceSettings, where: str)
 
 
 def _check_start(settings: ScienceSettings, method: MethodSettings, where: str) -> None:
-    """Return if the library can adapt the method from its source, as `check_source` there says."""
-    name, source = method.model.method, None
+    """Return if the library can adapt the method from its source."""
+    source = None
     if method.source is not None:
         check_choice(method.source, settings.sources, f"the source of {where}")
         source = settings.sources[method.source].model
-    if method.retrieves != (name == "single_task" and source is not None):
+    if method.retrieves != (method.model.method == "single_task" and source is not None):
         raise ConfigError(
             "retrieves must be true where, and only where, a single_task method has a source, got "
             f"{method.retrieves} ({where}). Correct it, or the source."
         )
-    wanted = ("single_task",) if method.retrieves else _SOURCE_METHODS[name]
-    found = None if source is None else source.method
-    if found not in wanted:
-        raise ConfigError(
-            f"the method of the source that {name} starts from must be "
-            f"{' or '.join(one or 'none' for one in wanted)}, got {found or 'none'} (the source "
-            f"of {where}). Name another source, or write `source: null` where it starts anew."
-        )
-    for setting in () if source is None else _SAME_SETTINGS[name]:
-        mine, theirs = getattr(method.model, setting), getattr(source, setting)
-        if mine != theirs:
-            raise ConfigError(
-                f"{setting} must be {theirs} as of the source {method.source}, got {mine} (model "
-                f"of {where}). Set it in the section model, which serves both."
-            )
+    try:
+        check_start(method.model, source, from_one_prompt=method.retrieves)
+    except ConfigError as error:
+        raise ConfigError(f"{error} It is the source of {where}.") from error
 
 
 def _check_backbone(settings: ScienceSettings, method: str, where: str) -> None:
-    backbone = settings.backbone
     if method != "full_finetune":
         return
+    backbone = settings.backbone
     if backbone.precision != "fp32" or backbone.quantization is not None:
         raise ConfigError(
             "backbone.precision must be fp32 and backbone.quantization null where full_finetune "

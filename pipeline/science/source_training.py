@@ -1,4 +1,4 @@
-"""A source model: trained on the full training rows of all source tasks together, once.
+"""A source model: trained once on training rows of all source tasks together.
 
 It lies in a folder named by the key of all that shapes it; what came out stands in a small record.
 """

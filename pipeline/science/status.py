@@ -127,16 +127,6 @@ def _source_key(
     return str(record.get("key"))
 
 
-def require_tuned(settings: ScienceSettings, layout: Layout) -> None:
-    """Return if every method has the record of its tuning.
-
-    Raises:
-        ConfigError: One has none.
-    """
-    for name in settings.methods:
-        Sweep(settings, layout, name).require()
-
-
 def describe(result: dict[str, Any]) -> str:
     """Return a line a method, and the sum."""
     width = max(map(len, result))

@@ -67,3 +67,13 @@ def test_layers_are_as_before_after_a_pass_and_after_a_failed_one(any_world):
     finally:
         model.backbone.recomputes_layers = False
     assert not any("forward" in vars(layer) for layer in model.backbone._layers)
+
+
+def test_a_forward_that_a_library_has_put_on_a_layer_stays(world, monkeypatch):
+    model = world.model()
+    layer = model.backbone._layers[0]
+    hooked = layer.forward
+    monkeypatch.setattr(layer, "forward", hooked)
+    monkeypatch.setattr(model.backbone, "recomputes_layers", True)
+    model(collate(world.rows(0))[0])
+    assert vars(layer)["forward"] is hooked

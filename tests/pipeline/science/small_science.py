@@ -9,6 +9,8 @@ import yaml
 
 from pipeline.science.layout import Layout
 from pipeline.science.protocol import open_place
+from pipeline.science.records import read_cells
+from pipeline.science.running import run_cells, tune
 from tests import tiny
 
 SOUND = [
@@ -112,3 +114,19 @@ def write_params(layout: Layout, backbone: Path, **changes: Any) -> None:
 
 def place(layout: Layout):
     return open_place(layout, mirror=None, jobs=1)
+
+
+def run(layout, *names, jobs=1):
+    here = place(layout)
+    tune(here, names, num_processes=jobs)
+    return run_cells(here, names, num_processes=jobs)
+
+
+def scores(layout, name):
+    found = read_cells(layout.cells(name)).cells
+    return {where: (cell.score, cell.dev_score, cell.resamples) for where, cell in found.items()}
+
+
+def with_method(project, backbone_folder, name, source, method, point):
+    entry = {"source": source, "retrieves": False, "model": {"method": method}, "sweep": [point]}
+    write_params(project, backbone_folder, **{f"methods__{name}": entry})

@@ -1,9 +1,11 @@
+import os
+import signal
 import time
 from dataclasses import dataclass
 
 import pytest
 
-from dpf_core.errors import GymError
+from dpf_core.errors import ConfigError, GymError, ProcessError
 from pipeline.science.jobs import run_jobs
 from tests.pipeline.science.small_science import place
 
@@ -65,3 +67,20 @@ def test_what_is_under_way_when_another_job_fails_is_yielded_first(project):
 def test_every_job_of_several_processes_is_yielded_once(project):
     found = list(run_jobs(place(project), [SumJob("dpf", i) for i in range(7)], 2))
     assert sorted((job.point, result) for job, result in found) == [(i, i) for i in range(7)]
+
+
+class Killed:
+    def run(self, worker):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_ends_the_run_with_a_sentence(project):
+    with pytest.raises(ProcessError, match="got one that was killed"):
+        list(run_jobs(place(project), [Killed(), Killed()], 2))
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_the_number_of_processes_is_checked(project, jobs):
+    with pytest.raises(ConfigError, match=f"--jobs must be >= 1, got {jobs}"):
+        list(run_jobs(place(project), [], jobs))

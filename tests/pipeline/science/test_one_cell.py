@@ -4,7 +4,7 @@ import pytest
 
 from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
-from pipeline.science.one_cell import compare, describe
+from pipeline.science.one_cell import check_cell, compare, describe
 from pipeline.science.records import add_cell, read_cells
 from pipeline.science.running import run_cells, tune
 from tests.pipeline.science.small_science import place
@@ -60,11 +60,11 @@ def test_nothing_is_recorded_by_it(here, project):
     ("name", "task", "seed", "says"),
     [
         ("dfp", "mood", 13, r"got 'dfp'. Did you mean 'dpf'\?"),
-        ("dpf", "topic", 13, "must be one of the targets mood, pick, got 'topic'"),
+        ("dpf", "topic", 13, "target must be one of mood, pick, got 'topic'"),
         ("dpf", "mood", 7, "seed must be one of 13, 21, got 7"),
         ("spot", "mood", 13, "must have the record of its tuning"),
     ],
 )
 def test_what_is_no_cell_is_refused(here, name, task, seed, says):
     with pytest.raises(ConfigError, match=says):
-        compare(here, name, task, seed)
+        check_cell(here.settings, here.layout, name, task, seed)

@@ -1,6 +1,5 @@
 import dataclasses
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,30 +9,21 @@ import pytest
 import torch
 
 from dpf_core.build import build_model
-from dpf_core.errors import CheckpointError, ConfigError, ProcessError
-from dpf_core.files import write_json
+from dpf_core.errors import ConfigError, ProcessError
 from pipeline.science import cell, running
-from pipeline.science.jobs import run_jobs
-from pipeline.science.keys import code_hash
 from pipeline.science.lock import alone
-from pipeline.science.records import read_cells, read_record
+from pipeline.science.records import read_cells
 from pipeline.science.running import missing_cells, run_cells, tune
-from pipeline.science.source_training import SourceJob, _TimedCheckpoints
-from pipeline.science.status import status
-from tests.pipeline.science.small_science import RATES, place, write_params
+from tests.pipeline.science.small_science import (
+    RATES,
+    place,
+    run,
+    scores,
+    with_method,
+    write_params,
+)
 
 METHODS = ("dpf", "single_task", "spot", "heads_only")
-
-
-def run(layout, *names, jobs=1):
-    here = place(layout)
-    tune(here, names, num_processes=jobs)
-    return run_cells(here, names, num_processes=jobs)
-
-
-def scores(layout, name):
-    found = read_cells(layout.cells(name)).cells
-    return {where: (cell.score, cell.dev_score, cell.resamples) for where, cell in found.items()}
 
 
 def test_every_target_and_seed_is_run_once(project):
@@ -100,77 +90,6 @@ def test_a_source_that_is_trained_otherwise_makes_its_methods_cells_stale(projec
         run_cells(place(project), ["dpf"], num_processes=1)
 
 
-def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
-    run(project, "dpf")
-    record = read_record(project.source_record("dpf"))
-    shutil.rmtree(project.work / "sources")
-    run(project, "dpf")
-    assert not (project.work / "sources").exists()
-    project.cells("dpf").unlink()
-    run(project, "dpf")
-    assert read_record(project.source_record("dpf")) == record  # the same bits, so the same record
-    assert record["tasks"].keys() == {"topic", "sound"}
-
-
-def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
-    here = place(project)
-    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
-    with pytest.raises(KeyboardInterrupt):
-        running.make_sources(here, {"dpf"}, num_processes=1)
-    (folder,) = project.checkpoints.iterdir()
-    assert folder.name.endswith(code_hash())
-    write_json(folder / "seconds.json", 1000.0)
-    monkeypatch.undo()
-    running.make_sources(here, {"dpf"}, num_processes=1)
-    record = read_record(project.source_record("dpf"))
-    assert (record["resumed_at"], record["problems"]) == (2, [])
-    assert 1000 < record["seconds"] < 1100
-
-
-def test_checkpoints_of_other_code_are_not_gone_on_from(project, monkeypatch):
-    here = place(project)
-    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
-    with pytest.raises(KeyboardInterrupt):
-        running.make_sources(here, {"dpf"}, num_processes=1)
-    monkeypatch.undo()
-    monkeypatch.setattr("pipeline.science.source_training.code_hash", lambda: "other")
-    running.make_sources(here, {"dpf"}, num_processes=1)
-    assert read_record(project.source_record("dpf"))["resumed_at"] is None
-
-
-def killed_after(save):
-    """Return what saves a checkpoint and then ends the training."""
-
-    def killed(*args):
-        save(*args)
-        raise KeyboardInterrupt
-
-    return killed
-
-
-def test_cells_whose_source_model_has_no_record_count_again_after_a_run(project):
-    run(project, "dpf")
-    record = project.source_record("dpf").read_bytes()
-    project.source_record("dpf").unlink()
-    assert status(project)["dpf"]["cells"] == 0
-    assert run(project, "dpf") == running.Done(ran=0, kept=4)
-    assert project.source_record("dpf").read_bytes() == record
-    assert status(project)["dpf"]["cells"] == 4
-
-
-def with_method(project, backbone_folder, name, source, method, point):
-    entry = {"source": source, "retrieves": False, "model": {"method": method}, "sweep": [point]}
-    write_params(project, backbone_folder, **{f"methods__{name}": entry})
-
-
-def test_a_model_with_a_teacher_is_trained_after_it(project, backbone_folder):
-    with_method(project, backbone_folder, "mpt", "mpt", "mpt", RATES)
-    assert run(project, "mpt").ran == 4
-    trained = [folder.name.split("-")[0] for folder in (project.work / "sources").iterdir()]
-    assert sorted(trained) == ["mpt", "single_task"]
-    assert read_record(project.source_record("mpt"))["question"]["teacher"]["weight"] == 0.9
-
-
 def test_prompts_of_each_input_are_adapted_from_single_task_sources(project, backbone_folder):
     point = {**RATES, "gate_learning_rate": 0.001}
     with_method(project, backbone_folder, "attempt", "single_task", "attempt", point)
@@ -192,15 +111,6 @@ def test_full_finetuning_of_one_cell_leaves_the_next_one_as_it_was(
     assert scores(project, "heads_only") == alone
     full = read_cells(project.cells("full")).cells["mood", 13]
     assert full.num_trainable > 1000
-
-
-def test_a_damaged_source_model_is_refused(project):
-    run(project, "dpf")
-    (folder,) = (project.work / "sources").iterdir()
-    (folder / "pool.safetensors").write_bytes(b"x")
-    project.cells("dpf").unlink()
-    with pytest.raises(CheckpointError, match=r"got: .*Remove .*; it is trained again"):
-        run_cells(place(project), ["dpf"], num_processes=1)
 
 
 def test_spot_starts_from_the_source_task_that_is_nearest(project, monkeypatch):
@@ -256,16 +166,6 @@ def test_a_second_run_at_once_is_refused(project, second):
     tune(here, ["heads_only"], num_processes=1)
 
 
-def test_a_source_model_that_another_process_wrote_first_stays(project):
-    here = place(project)
-    running.make_sources(here, {"dpf"}, num_processes=1)
-    (folder,) = (project.work / "sources").iterdir()
-    before = read_record(folder / "record.json")
-    job = SourceJob(name="dpf", key=before["key"])
-    assert job.run(here.worker()) == before
-    assert list((project.work / "sources").iterdir()) == [folder]
-
-
 CHILD = """
 import sys
 from pathlib import Path
@@ -300,20 +200,3 @@ def test_a_run_that_was_killed_goes_on_with_the_cells_that_are_missing(project, 
     project.cells("heads_only").unlink()
     run(project, "heads_only")
     assert scores(project, "heads_only") == after
-
-
-class Killed:
-    def run(self, worker):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.mark.slow
-def test_a_process_that_was_killed_ends_the_run_with_a_sentence(project):
-    with pytest.raises(ProcessError, match="got one that was killed"):
-        list(run_jobs(place(project), [Killed(), Killed()], 2))
-
-
-@pytest.mark.parametrize("jobs", [0, -1])
-def test_the_number_of_processes_is_checked(project, jobs):
-    with pytest.raises(ConfigError, match=f"--jobs must be >= 1, got {jobs}"):
-        list(run_jobs(place(project), [], jobs))

@@ -1,0 +1,103 @@
+import shutil
+
+import pytest
+
+from dpf_core.errors import CheckpointError
+from dpf_core.files import write_json
+from pipeline.science import running
+from pipeline.science.keys import code_hash
+from pipeline.science.records import read_record
+from pipeline.science.running import run_cells
+from pipeline.science.source_training import SourceJob, _TimedCheckpoints
+from pipeline.science.status import status
+from tests.pipeline.science.small_science import (
+    RATES,
+    place,
+    run,
+    with_method,
+)
+
+
+def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
+    run(project, "dpf")
+    record = read_record(project.source_record("dpf"))
+    shutil.rmtree(project.work / "sources")
+    run(project, "dpf")
+    assert not (project.work / "sources").exists()
+    project.cells("dpf").unlink()
+    run(project, "dpf")
+    assert read_record(project.source_record("dpf")) == record  # the same bits, so the same record
+    assert record["tasks"].keys() == {"topic", "sound"}
+
+
+def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = project.checkpoints.iterdir()
+    assert folder.name.endswith(code_hash())
+    write_json(folder / "seconds.json", 1000.0)
+    monkeypatch.undo()
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    record = read_record(project.source_record("dpf"))
+    assert (record["resumed_at"], record["problems"]) == (2, [])
+    assert 1000 < record["seconds"] < 1100
+
+
+def test_checkpoints_of_other_code_are_not_gone_on_from(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    monkeypatch.undo()
+    monkeypatch.setattr("pipeline.science.source_training.code_hash", lambda: "other")
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    assert read_record(project.source_record("dpf"))["resumed_at"] is None
+
+
+def killed_after(save):
+    """Return what saves a checkpoint and then ends the training."""
+
+    def killed(*args):
+        save(*args)
+        raise KeyboardInterrupt
+
+    return killed
+
+
+def test_cells_whose_source_model_has_no_record_count_again_after_a_run(project):
+    run(project, "dpf")
+    record = project.source_record("dpf").read_bytes()
+    project.source_record("dpf").unlink()
+    assert status(project)["dpf"]["cells"] == 0
+    assert run(project, "dpf") == running.Done(ran=0, kept=4)
+    assert project.source_record("dpf").read_bytes() == record
+    assert status(project)["dpf"]["cells"] == 4
+
+
+def test_a_model_with_a_teacher_is_trained_after_it(project, backbone_folder):
+    with_method(project, backbone_folder, "mpt", "mpt", "mpt", RATES)
+    assert run(project, "mpt").ran == 4
+    trained = [folder.name.split("-")[0] for folder in (project.work / "sources").iterdir()]
+    assert sorted(trained) == ["mpt", "single_task"]
+    assert read_record(project.source_record("mpt"))["question"]["teacher"]["weight"] == 0.9
+
+
+def test_a_damaged_source_model_is_refused(project):
+    run(project, "dpf")
+    (folder,) = (project.work / "sources").iterdir()
+    (folder / "pool.safetensors").write_bytes(b"x")
+    project.cells("dpf").unlink()
+    with pytest.raises(CheckpointError, match=r"got: .*Remove .*; it is trained again"):
+        run_cells(place(project), ["dpf"], num_processes=1)
+
+
+def test_a_source_model_that_another_process_wrote_first_stays(project):
+    here = place(project)
+    running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = (project.work / "sources").iterdir()
+    before = read_record(folder / "record.json")
+    job = SourceJob(name="dpf", key=before["key"])
+    assert job.run(here.worker()) == before
+    assert list((project.work / "sources").iterdir()) == [folder]
