@@ -234,12 +234,14 @@ class Sweep:
     def _judged(self, points: list[dict[str, Any]], origin: Origin) -> Json:
         """Return the record with each point's mean, and the best one; of equals the first.
 
-        Correlations are moved to [0, 1] as in the table, or one target would count twice.
+        Correlations are moved to [0, 1] as in the table, or one target would count twice. Scores are
+        summed in the order of the file, which sorts its keys, or the mean would be another one when
+        it is read again.
         """
         for point in points:
             done = [
                 comparable(outcome["dev_score"], outcome["metric"])
-                for outcome in point["targets"].values()
+                for _, outcome in sorted(point["targets"].items())
             ]
             is_whole = len(done) == len(self.settings.tuning.targets)
             point["mean_dev_score"] = sum(done) / len(done) if is_whole else None

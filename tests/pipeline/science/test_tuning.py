@@ -45,6 +45,15 @@ def test_a_correlation_counts_no_more_than_another_score(project):
     assert [point["mean_dev_score"] for point in points] == [0.4, 0.6]
 
 
+def test_the_order_of_tuning_targets_changes_no_mean(project, backbone_folder):
+    names = ["sound", "pick", "mood"]
+    changes = {"gym__sources": ["topic"], "gym__targets": names, "tuning__targets": names}
+    write_params(project, backbone_folder, **changes)
+    assert (0.1 + 0.2) + 0.3 != (0.3 + 0.2) + 0.1
+    assert fill(project, [0.1, 0.2, 0.3, 0.1, 0.1, 0.1]).chosen == 0
+    assert sweep(project).require() == 0  # read again, from a file with sorted keys
+
+
 def test_a_sweep_that_has_not_been_tried_throughout_chooses_nothing(project):
     here, found = place(project), sweep(project)
     job = found.missing(here.environment, here.gym, None)[0]
