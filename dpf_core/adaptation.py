@@ -23,6 +23,10 @@ from dpf_core.initialisation import task_words
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.prompt_attention import AttentionPrompts
 
+LABEL_TEMPERATURE = 0.05
+"""Divides the cosines of label texts: of as like a task, a label of the same words weighs some
+three thousand times more than one at a cosine of 0.6."""
+
 SIMILARITY_TEMPERATURE = 0.1
 """Divides the cosines of task texts. By the bundled encoder those of 6 with 8 CrossFit tasks were 0
 to 0.25 for unlike tasks and 0.4 to 0.7 for like ones, which then weigh some thirty times more."""
@@ -32,13 +36,18 @@ to 0.25 for unlike tasks and 0.4 to 0.7 for like ones, which then weigh some thi
 class AdaptConfig:
     """How a model of one new task starts from its sources, and what of it is learned."""
 
-    mode: Literal["append", "joint"]
+    mode: Literal["append", "private", "joint"]
     """Of dpf, other methods do not read it. `append`: pool and gate stay as they are, and only the
-    task's row of W, its embedding and its head are learned; `joint`: all is."""
+    task's row of W, its embedding and its head are learned; `private`: so is a prompt of the task's
+    own, which is added to the fused one; `joint`: pool, gate and all are, without such a prompt."""
     row_init: Literal["uniform", "similar"]
     """Of dpf, other methods do not read it. The task's row of W starts at zero, which mixes all
     prompts alike, or as the mean of the source tasks' rows, weighted by how like the tasks' names,
     labels and descriptions are."""
+    head_init: Literal["zero", "similar"]
+    """Of dpf, other methods do not read it. What the head adds to the vectors of its labels starts
+    at zero, or as the mean of what source tasks have learned to add to theirs, weighted by how like
+    tasks and labels are."""
 
 
 def adapt_model(
@@ -56,9 +65,9 @@ def adapt_model(
     anew or with a source task's prompt; mpt starts with its source's shared prompt and with the
     means of the source tasks' factors; attempt attends to its source's prompts, which are its pool
     whatever `pool_size` says; heads_only starts anew; full_finetune trains a copy of its
-    source's backbone, or of the pretrained one. The head starts anew always. In the mode `append`
-    the temperature stands where the source's ended; in `joint` a learned one goes on from there,
-    and an annealed one has ended.
+    source's backbone, or of the pretrained one. The head starts anew but with `head_init: similar`.
+    In the modes `append` and `private` the temperature stands where the source's ended; in `joint`
+    a learned one goes on from there, and an annealed one has ended.
 
     Args:
         source: The trained source tasks; None for a method that starts anew.
@@ -85,14 +94,14 @@ def adapt_model(
         copy_backbone(model, source)
         _start_prompts(model, source, adapt, source_prompt)
     new = model.front_end
-    if isinstance(new, FrontEnd) and adapt.mode == "append":
+    if isinstance(new, FrontEnd) and adapt.mode != "joint":
         for tensor in _shared_tensors(new):
             tensor.requires_grad = False
     return model
 
 
 def extend_pool(source: DPFModel, adapted: DPFModel) -> DPFModel:
-    """Return a model of the source's tasks and of one more, which was adapted in mode `append`.
+    """Return a model of the source's tasks and of one more, adapted in mode `append` or `private`.
 
     What belongs to the earlier tasks keeps its bits, and so do their fused prompts and logits: the
     labels of the new task are scored apart (`LabelTextHeads.group_sizes`).
@@ -128,6 +137,7 @@ def extend_pool(source: DPFModel, adapted: DPFModel) -> DPFModel:
         for name in ("scheduler.scheduler_logits", "fusion.task_embedding"):
             parts = tuple(part.get_parameter(name) for part in (old, new))
             model.front_end.get_parameter(name).copy_(torch.cat(parts))
+        _join_private_prompts(model.front_end, old, new)
         _join_heads(model.heads, source.heads, adapted.heads)
     return model
 
@@ -162,9 +172,13 @@ def _start_prompts(
     new, old = model.front_end, source.front_end
     if isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
         _start_pool(new, old)
+        if adapt.mode == "private":
+            new.add_private_prompts()
         if adapt.row_init == "similar":
             weights = _similarities(source, model.tasks[0])
             new.scheduler.scheduler_logits[0] = weights @ old.scheduler.scheduler_logits
+        if adapt.head_init == "similar":
+            _start_head(model, source)
     elif isinstance(new, SharedPrompt) and isinstance(old, SharedPrompt):
         new.prompt.copy_(old.prompt)
     elif isinstance(new, TaskPrompts) and isinstance(old, TaskPrompts):
@@ -208,6 +222,18 @@ def _start_pool(new: FrontEnd, old: FrontEnd) -> None:
     new.scheduler.scheduler_logits.zero_()
 
 
+def _start_head(model: DPFModel, source: DPFModel) -> None:
+    """Let the head add to each label's vector what like labels of like source tasks had added."""
+    new, old = model.heads, source.heads
+    if new is None or old is None or not len(new.label_vectors) or not len(old.label_vectors):
+        return  # a language model, or options that come with each example
+    weights = _similarities(source, model.tasks[0]).log()
+    owners = [number for number, task in enumerate(source.tasks) for _ in task.labels]
+    cosines = new.label_vectors @ old.label_vectors.T  # [L of the new task, L of the source's]
+    likeness = cosines / LABEL_TEMPERATURE + weights[owners]
+    new.delta.copy_(torch.softmax(likeness, dim=1) @ old.delta)
+
+
 def _similarities(source: DPFModel, spec: HeadSpec) -> Tensor:
     """Return [T], weights of the source tasks that sum to 1, by the likeness of their texts."""
     texts = [_task_text(task) for task in (*source.tasks, spec)]
@@ -225,8 +251,19 @@ def _check_appended(old: FrontEnd, new: FrontEnd) -> None:
     if not is_same or new.scheduler.temperature != old.scheduler.temperature:
         raise ConfigError(
             "a model that joins a pool must have the pool's own prompts, gate and temperature, got "
-            "others. Adapt it from this source in the mode append."
+            "others. Adapt it from this source in the mode append or private."
         )
+
+
+def _join_private_prompts(joined: FrontEnd, old: FrontEnd, new: FrontEnd) -> None:
+    """Fill the private prompts of two front ends; those of tasks without one stay at zero."""
+    if old.private_prompts is None and new.private_prompts is None:
+        return
+    prompts = joined.add_private_prompts()
+    num_old = old.scheduler.num_tasks
+    for part, mine in ((old, prompts[:num_old]), (new, prompts[num_old:])):
+        if part.private_prompts is not None:
+            mine.copy_(part.private_prompts)
 
 
 def _join_heads(

@@ -104,10 +104,10 @@ def _start_front_end(
     if config.method in ("single_task", "mpt", "attempt"):
         prompt = start_prompts(backbone, tasks, config, generator)[0]
         return _start_from_one(prompt, len(tasks), config, generator)
+    if config.method == "shared_prompt":
+        return SharedPrompt(start_prompts(backbone, tasks, config, generator)[0])
     task_embedding = start_task_embeddings(backbone, tasks, config, generator)
     prompts = start_prompts(backbone, tasks, config, generator)
-    if config.method == "shared_prompt":
-        return SharedPrompt(prompts[0])
     logits = torch.randn(len(tasks), config.pool_size, generator=generator)
     return FrontEnd(
         PromptPool(prompts),

@@ -20,7 +20,9 @@ def start_prompts(
     """Return the start of the pool, [K, D, P, H] float32; K is 1 for methods without a pool.
 
     With words of labels or descriptions prompt k has those of task k, counted round; it repeats
-    them up to its length, or has the first ones. All tasks are joined where K is 1.
+    them up to its length, or has the first ones. All tasks are joined where K is 1. Prompts of
+    deeper layers start as what the backbone's layers make of the first ones, so that at first they
+    steer as the input layer's alone would; those that are random are so at every layer.
 
     Raises:
         ConfigError: Words of the tasks are wanted and they have none.
@@ -28,18 +30,16 @@ def start_prompts(
     num_prompts = config.pool_size if config.method == "dpf" else 1
     shape = (num_prompts, config.prompted_depth, config.prompt_length, backbone.hidden_size)
     table = backbone.embedding_table().cpu()
-    if config.pool_init == "vocabulary":
-        return sample_vocabulary(table, shape, generator)
-    prompts = random_prompts(table, shape, generator)
     if config.pool_init == "random":
-        return prompts
-    texts = [task_words(task, config.pool_init) for task in tasks]
-    if num_prompts == 1:
-        texts = [" ".join(texts)]
-    for prompt, text in zip(prompts, cycle(texts)):
-        ids = list(islice(cycle(_words(backbone, text)), config.prompt_length))
-        prompt[0] = table[torch.tensor(ids)].float()
-    return prompts
+        return random_prompts(table, shape, generator)
+    if config.pool_init == "vocabulary":
+        words = sample_vocabulary(table, num_prompts, config.prompt_length, generator)
+    else:
+        words = _task_prompts(backbone, tasks, config, num_prompts)
+    if config.prompted_depth == 1:
+        return words.unsqueeze(1)
+    deeper = backbone.layer_states(words, config.prompted_depth - 1).cpu()
+    return torch.cat([words.unsqueeze(1), deeper], dim=1)
 
 
 def start_task_embeddings(
@@ -76,6 +76,21 @@ def task_words(task: HeadSpec, what: str) -> str:
             "(model.pool_init and model.task_embedding_init in params.yaml)."
         )
     return task.description
+
+
+def _task_prompts(
+    backbone: Backbone, tasks: Sequence[HeadSpec], config: ModelConfig, num_prompts: int
+) -> Tensor:
+    """Return [K, P, H], embeddings of the words of the tasks."""
+    table = backbone.embedding_table().cpu()
+    texts = [task_words(task, config.pool_init) for task in tasks]
+    if num_prompts == 1:
+        texts = [" ".join(texts)]
+    ids = [
+        list(islice(cycle(_words(backbone, text)), config.prompt_length))
+        for text in islice(cycle(texts), num_prompts)
+    ]
+    return table[torch.tensor(ids)].float()
 
 
 def _words(backbone: Backbone, text: str) -> list[int]:

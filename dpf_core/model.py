@@ -30,6 +30,8 @@ from dpf_core.task_scheduler import TaskScheduler
 class FrontEnd(nn.Module):
     """Fused prompts from pool, task scheduler and gate: equations 1 to 4.
 
+    Tasks that were adapted in mode `private` have a prompt of their own besides, which is added.
+
     >>> front_end = FrontEnd(
     ...     PromptPool(torch.zeros(4, 1, 2, 8)),
     ...     TaskScheduler(torch.zeros(3, 4), temperature=0.9),
@@ -44,11 +46,18 @@ class FrontEnd(nn.Module):
         self.pool = pool
         self.scheduler = scheduler
         self.fusion = fusion
+        self.private_prompts: nn.Parameter | None = None
+
+    def add_private_prompts(self) -> nn.Parameter:
+        """Give every task a prompt of its own, all zeros: [T, D, P, H]; return them."""
+        shape = (self.scheduler.num_tasks, *self.pool.prompts.shape[1:])
+        self.private_prompts = nn.Parameter(self.pool.prompts.new_zeros(shape))
+        return self.private_prompts
 
     def forward(self, task_ids: Tensor) -> Tensor:
         """Return [B, D, P, H] for task ids [B]."""
         fused: Tensor = self.fusion(task_ids, self.pool(self.scheduler(task_ids)))
-        return fused
+        return fused if self.private_prompts is None else fused + self.private_prompts[task_ids]
 
     @torch.no_grad()
     def pool_gradient_norms(self, task_ids: Tensor, prompt_gradients: Tensor) -> Tensor:

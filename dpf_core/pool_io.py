@@ -20,7 +20,7 @@ from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
 from dpf_core.heads import HeadSpec
-from dpf_core.model import DPFModel
+from dpf_core.model import DPFModel, FrontEnd
 
 FORMAT = "dpf-pool/2"
 
@@ -28,6 +28,7 @@ TENSOR_NAMES = {
     "front_end.pool.prompts": "pool",
     "front_end.scheduler.scheduler_logits": "scheduler_logits",
     "front_end.scheduler.log_temperature": "log_temperature",
+    "front_end.private_prompts": "private_prompts",
     "front_end.fusion.task_embedding": "task_embedding",
     "front_end.fusion.gate_weight": "gate.weight",
     "front_end.fusion.gate_bias": "gate.bias",
@@ -71,6 +72,8 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
     history: dict[str, Any] = {} if model.origin is None else {"init_from": model.origin}
     if len(model.task_groups) > 1:
         history["task_groups"] = list(model.task_groups)
+    if isinstance(model.front_end, FrontEnd) and model.front_end.private_prompts is not None:
+        history["has_private_prompts"] = True
     write_json(
         folder / "config.json",
         {
@@ -159,6 +162,8 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
     tasks, groups = _tasks(config), _task_groups(config, folder)
     model = assemble_model(backbone, tasks, settings, torch.Generator(), groups)
     model.origin = config.get("init_from")
+    if isinstance(model.front_end, FrontEnd) and config.get("has_private_prompts"):
+        model.front_end.add_private_prompts()
     for file, named in _stored(model).items():
         _fill_all(named, folder / file, config["sha256"].get(file))
     return model

@@ -48,28 +48,23 @@ class PromptPool(nn.Module):
 
 
 def sample_vocabulary(
-    embeddings: Tensor, shape: tuple[int, int, int, int], generator: torch.Generator
+    embeddings: Tensor, num_prompts: int, length: int, generator: torch.Generator
 ) -> Tensor:
     """Return prompts made of the backbone's own word embeddings, drawn at random.
 
-    Deeper layers have no vocabulary: their prompts (D > 1) are normal with the embeddings' spread.
     The start with sampled words follows arXiv 2104.08691, section 3.2.
 
     Args:
         embeddings: [V, H] the word embedding table.
-        shape: (K, D, P, H).
+        num_prompts: K.
+        length: P.
         generator: Source of the draw.
 
     Returns:
-        [K, D, P, H] float32.
+        [K, P, H] float32.
     """
-    num_prompts, depth, length, hidden_size = shape
     chosen = torch.randint(len(embeddings), (num_prompts, length), generator=generator)
-    words = embeddings[chosen].float().unsqueeze(1)  # [K, 1, P, H]
-    if depth == 1:
-        return words
-    deeper = random_prompts(embeddings, (num_prompts, depth - 1, length, hidden_size), generator)
-    return torch.cat([words, deeper], dim=1)
+    return embeddings[chosen].float()
 
 
 def random_prompts(

@@ -169,6 +169,29 @@ class Backbone(nn.Module, ABC):
         word embedding, because their hidden states predict the next token and lie elsewhere.
         """
 
+    @torch.no_grad()
+    def layer_states(self, inputs_embeds: Tensor, count: int) -> Tensor:
+        """Return [B, count, S, H] in float32, what each of the first layers makes of an input.
+
+        Args:
+            inputs_embeds: [B, S, H], read without padding.
+            count: Of layers, from the first.
+        """
+        states: list[Tensor] = []
+
+        def keep(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            hidden: Tensor = output[0] if isinstance(output, tuple) else output
+            states.append(hidden.reshape(inputs_embeds.shape).float())
+
+        handles = [layer.register_forward_hook(keep) for layer in self._layers[:count]]
+        mask = torch.ones(inputs_embeds.shape[:2], dtype=torch.int64, device=self.device)
+        try:
+            self.encode(inputs_embeds.to(self.device), mask)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return torch.stack(states, dim=1)
+
     def _prompted_stack(self) -> nn.Module:
         """Return the part of the model whose layers the prompt runs through."""
         model: nn.Module = self.model

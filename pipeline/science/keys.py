@@ -25,6 +25,12 @@ from pipeline.science.settings import MethodSettings, ScienceSettings, SweepPoin
 PROTOCOL = 1
 """Raised when code changes a score."""
 _KEY_CHARACTERS = 16
+_OF_PROMPT = {"prompt_length", "prompted_depth", "pool_init"}
+_OF_POOL = {
+    "pool_size", "temperature", "temperature_mode", "final_temperature", "scheduler_init_std",
+    "task_embedding_init", "task_embedding_scale", "gate_bias",
+}  # fmt: skip
+_OF_ATTENTION = {"attention_size", "attention_temperature"}
 Json = dict[str, Any]
 
 
@@ -74,7 +80,7 @@ def method_setup(
     return {
         **_shared(settings, environment),
         "model": _model(method.model),
-        "adapt": asdict(point.adapt),
+        "adapt": asdict(point.adapt) if method.model.method == "dpf" else None,
         "train": point.result_changing,
         "source": source,
         "retrieves": method.retrieves,
@@ -153,8 +159,12 @@ def _shared(settings: ScienceSettings, environment: Environment) -> Json:
 
 
 def _model(config: ModelConfig) -> Json:
-    """Return a model's settings without those of attention where it has none."""
-    useless = () if config.method == "attempt" else ("attention_size", "attention_temperature")
+    """Return those of a model's settings that its method reads."""
+    useless = set() if config.method == "attempt" else _OF_ATTENTION
+    if config.method != "dpf":
+        useless = useless | _OF_POOL
+    if config.method in ("heads_only", "full_finetune"):
+        useless = useless | _OF_PROMPT
     return {name: value for name, value in to_mapping(config).items() if name not in useless}
 
 

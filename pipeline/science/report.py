@@ -29,7 +29,9 @@ _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
 _COMMAND = "dpf science transfer && dpf science report --out DIR"
 
 METHODS = {
-    "dpf": "A fused prompt from the pool that the sources trained.",
+    "dpf": "A fused prompt from the pool that the sources trained, plus one of the task's own.",
+    "dpf_append": "A fused prompt from the pool that the sources trained, which stays as it is.",
+    "dpf_joint": "A fused prompt from the pool that the sources trained, which is trained on.",
     "single_task": "A prompt of its own, from nothing: what PTG divides by.",
     "shared_prompt": "The one prompt that all sources trained, tuned further.",
     "spot": "The source task's prompt that is nearest, tuned further (SPoT, arXiv 2110.07904).",

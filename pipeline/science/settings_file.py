@@ -146,6 +146,8 @@ class _Reader:
     def _point(self, method: str, point: Mapping[str, Any], where: str) -> SweepPoint:
         point = _mapping(point, None, f"a point of the sweep of {where}")
         rates = RATES.get(method, _PROMPT_RATES)
+        if method == "dpf" and point.get("mode") != "joint":
+            rates = _PROMPT_RATES  # the gate stays as it is
         needed = rates + (_ADAPT_KEYS if method == "dpf" else ())
         where = f"a point of the sweep of {where}"
         if missing := [key for key in needed if key not in point]:
@@ -169,7 +171,7 @@ class _Reader:
         )
 
 
-_NO_CHOICE = {"mode": "joint", "row_init": "uniform"}
+_NO_CHOICE = {"mode": "joint", "row_init": "uniform", "head_init": "zero"}
 """What methods without a pool leave open."""
 
 

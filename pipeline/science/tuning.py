@@ -234,9 +234,9 @@ class Sweep:
     def _judged(self, points: list[dict[str, Any]], origin: Origin) -> Json:
         """Return the record with each point's mean, and the best one; of equals the first.
 
-        Correlations are moved to [0, 1] as in the table, or one target would count twice. Scores are
-        summed in the order of the file, which sorts its keys, or the mean would be another one when
-        it is read again.
+        Correlations are moved to [0, 1] as in the table, or one target would count twice. Scores
+        are summed in the order of the file, which sorts its keys, or the mean would be another one
+        when it is read again.
         """
         for point in points:
             done = [

@@ -12,6 +12,7 @@ from tests import tiny
 NEW, SOURCES = 2, (0, 1)
 """`topic`, with three labels, joins `mood`, with two, and `pick`, without any."""
 OWN = {"front_end.scheduler.scheduler_logits", "front_end.fusion.task_embedding"}
+PRIVATE = {"front_end.private_prompts"}
 HEADS = {"heads.delta", "heads.bias"}
 SHARED = {
     "front_end.pool.prompts", "front_end.fusion.gate_weight", "front_end.fusion.gate_bias",
@@ -21,7 +22,7 @@ ANNEALED = {"temperature_mode": "annealed", "final_temperature": 0.4}
 
 
 def settings(**changes):
-    return AdaptConfig(**{"mode": "append", "row_init": "uniform"} | changes)
+    return AdaptConfig(**{"mode": "append", "row_init": "uniform", "head_init": "zero"} | changes)
 
 
 def source_of(world, **changes):
@@ -51,9 +52,9 @@ def fit(world, model, store=None, on_step=lambda _: None, **changes):
     return train(model, sets[:1], sets[1:], config, checkpoints=store, on_step=on_step)
 
 
-def appended(world, **changes):
+def appended(world, mode="append", **changes):
     """A source, and a model of the new task that was trained beside it."""
     source = source_of(world, **changes)
-    adapted = adapt(world, source)
+    adapted = adapt(world, source, mode=mode)
     fit(world, adapted)
     return source, adapted

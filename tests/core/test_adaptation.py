@@ -15,6 +15,7 @@ from tests.core.adapting import (
     LEARNED,
     NEW,
     OWN,
+    PRIVATE,
     SHARED,
     SOURCES,
     adapt,
@@ -27,7 +28,12 @@ from tests.properties import changed, copy_tensors
 
 
 @pytest.mark.parametrize(
-    ("mode", "moved"), [("append", OWN | HEADS), ("joint", OWN | SHARED | HEADS)]
+    ("mode", "moved"),
+    [
+        ("append", OWN | HEADS),
+        ("private", OWN | PRIVATE | HEADS),
+        ("joint", OWN | SHARED | HEADS),
+    ],
 )
 def test_training_moves_these_tensors_and_no_bit_of_the_others(world, mode, moved):
     source = source_of(world)
@@ -38,7 +44,7 @@ def test_training_moves_these_tensors_and_no_bit_of_the_others(world, mode, move
     assert changed(of_source, source) == set()
 
 
-@pytest.mark.parametrize("mode", ["append", "joint"])
+@pytest.mark.parametrize("mode", ["append", "private", "joint"])
 def test_dpf_starts_from_the_pool_and_the_gate_of_its_source(world, mode):
     source = source_of(world)
     model = adapt(world, source, mode=mode)
@@ -72,6 +78,36 @@ def test_a_similar_row_is_that_of_a_task_of_the_same_words(world):
     rows = source.front_end.scheduler.scheduler_logits
     found = model.front_end.scheduler.scheduler_logits[0]
     assert (found - rows[0]).norm() < (found - rows[1]).norm()
+
+
+def test_a_private_prompt_starts_without_effect_and_is_added(world):
+    source = source_of(world)
+    alone, private = (adapt(world, source, mode=mode) for mode in ("append", "private"))
+    ids = torch.tensor([0])
+    assert torch.equal(private.front_end(ids), alone.front_end(ids))
+    with torch.no_grad():
+        private.front_end.private_prompts.add_(2.0)
+    torch.testing.assert_close(private.front_end(ids), alone.front_end(ids) + 2.0)
+
+
+def test_a_head_adds_what_the_same_label_of_the_same_task_had_learned_to_add(world):
+    source = source_of(world)
+    twin = dataclasses.replace(world.specs[0], name="mood-")  # the name's words are the same
+    model = adapt_model(
+        source, world.backbone, twin, source.config, settings(head_init="similar"),
+        torch.Generator(),
+    )  # fmt: skip
+    found, old = model.heads.delta, source.heads.delta
+    assert torch.cdist(found, old).argmin(dim=1).tolist() == [0, 1]
+    cosines = model.heads.label_vectors @ source.heads.label_vectors.T  # one task alone has labels
+    torch.testing.assert_close(found, torch.softmax(cosines / 0.05, dim=1) @ old)
+
+
+def test_a_head_starts_at_zero_where_no_task_has_labels(world):
+    only_options = dataclasses.replace(world, specs=(world.specs[1],))
+    source = only_options.model()
+    model = adapt(world, source, head_init="similar")
+    assert not model.heads.delta.any()
 
 
 def test_a_shared_prompt_starts_from_that_of_its_source_and_is_trained(world):

@@ -21,7 +21,10 @@ from tests.core.adapting import (
 )
 
 
-@pytest.mark.parametrize("changes", [{}, LEARNED, ANNEALED, {"prompted_depth": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, LEARNED, ANNEALED, {"prompted_depth": 2}, {"mode": "private", "prompted_depth": 2}],
+)
 def test_a_task_that_joins_a_pool_changes_no_bit_of_the_earlier_tasks(world, changes):
     source, adapted = appended(world, **changes)
     joined = extend_pool(source, adapted)
@@ -35,7 +38,10 @@ def test_a_task_that_joins_a_pool_changes_no_bit_of_the_earlier_tasks(world, cha
             assert torch.equal(joined(batch)[:, : before.shape[1]], before)
 
 
-@pytest.mark.parametrize("changes", [{}, LEARNED, ANNEALED, {"prompted_depth": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, LEARNED, ANNEALED, {"prompted_depth": 2}, {"mode": "private", "prompted_depth": 2}],
+)
 def test_the_task_that_joins_keeps_its_bits_too(world, changes):
     source, adapted = appended(world, **changes)
     joined = extend_pool(source, adapted)
@@ -44,8 +50,9 @@ def test_the_task_that_joins_keeps_its_bits_too(world, changes):
     assert torch.equal(joined(batch), adapted(alone))
 
 
-def test_a_joined_pool_that_is_saved_and_loaded_gives_the_same_bits(world, tmp_path):
-    source, adapted = appended(world)
+@pytest.mark.parametrize("mode", ["append", "private"])
+def test_a_joined_pool_that_is_saved_and_loaded_gives_the_same_bits(world, tmp_path, mode):
+    source, adapted = appended(world, mode)
     joined = extend_pool(source, adapted)
     save_pool(tmp_path / "joined", joined, extra={})
     save_pool(tmp_path / "source", source, extra={})
@@ -59,12 +66,15 @@ def test_a_joined_pool_that_is_saved_and_loaded_gives_the_same_bits(world, tmp_p
             assert torch.equal(loaded(batch)[:, : before.shape[1]], before)
 
 
-def test_a_pool_can_grow_again_and_again(world):
-    source, adapted = appended(world)
+@pytest.mark.parametrize("modes", [("append", "append"), ("append", "private"),
+                                   ("private", "append"), ("private", "private")])  # fmt: skip
+def test_a_pool_can_grow_again_and_again(world, modes):
+    source, adapted = appended(world, modes[0])
     joined = extend_pool(source, adapted)
     spec = dataclasses.replace(world.specs[NEW], name="again")
-    generator = torch.Generator()
-    second = adapt_model(joined, world.backbone, spec, joined.config, settings(), generator)
+    second = adapt_model(
+        joined, world.backbone, spec, joined.config, settings(mode=modes[1]), torch.Generator()
+    )
     third = extend_pool(joined, second)
     assert third.task_groups == (2, 1, 1)
     ids = torch.arange(3)

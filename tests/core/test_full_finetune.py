@@ -20,7 +20,7 @@ from tests import tiny
 from tests.properties import changed, copy_tensors, gradients
 
 FULL = {"method": "full_finetune"}
-ADAPT = AdaptConfig(mode="joint", row_init="uniform")
+ADAPT = AdaptConfig(mode="joint", row_init="uniform", head_init="zero")
 FAMILIES = ["bert", "electra", "roberta", "gpt2", "llama", "t5", "bart"]
 
 

@@ -48,7 +48,33 @@ def test_a_seed_gives_the_same_prompts_again(backbone, tasks, pool_init, method)
     assert first.shape == (4 if method == "dpf" else 1, 2, 3, 16)
     assert first.dtype == torch.float32
     assert torch.equal(first, again)
-    assert not torch.equal(first[:, 1], other[:, 1])  # deeper layers are always drawn
+    is_drawn = pool_init in ("vocabulary", "random")
+    assert torch.equal(first, other) != is_drawn
+
+
+@pytest.mark.parametrize("pool_init", ["vocabulary", "label_words", "task_text"])
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama", "bart", "t5"])
+def test_deeper_prompts_start_where_those_of_the_input_layer_lead(
+    tmp_path, tasks, family, pool_init
+):
+    backbone = tiny.backbone(tmp_path / family, family)
+    found = prompts(backbone, tasks, pool_init=pool_init, prompted_depth=2)
+    mask = torch.ones(found.shape[0], found.shape[2], dtype=torch.int64)
+    deep = backbone.encode(found[:, 0], mask, found[:, 1:])
+    torch.testing.assert_close(deep, backbone.encode(found[:, 0], mask))
+    elsewhere = found[:, 1:] + torch.randn(found[:, 1:].shape)
+    moved = backbone.encode(found[:, 0], mask, elsewhere)
+    assert not torch.allclose(deep, moved, atol=1e-2)
+
+
+@pytest.mark.parametrize("attention", ["packed", "eager"])
+def test_states_of_layers_are_those_that_the_model_library_returns(tmp_path, attention):
+    backbone = tiny.backbone(tmp_path / "bert", "bert", attention=attention)
+    embeds = backbone.embed(torch.tensor([[5, 6, 7], [8, 5, 9]]))
+    found = backbone.layer_states(embeds, 2)
+    backbone.reconfigure(attention="eager", batch_tokens=4096)
+    library = backbone.model(inputs_embeds=embeds, output_hidden_states=True).hidden_states
+    torch.testing.assert_close(found, torch.stack(library[1:3], dim=1))
 
 
 def test_prompts_of_the_vocabulary_are_word_vectors_as_the_backbone_reads_them(backbone, tasks):

@@ -51,7 +51,7 @@ def batch(world):
 
 def adapt(world, source, **changes):
     config = dataclasses.replace(source.config, method="attempt", **changes)
-    adapted = AdaptConfig(mode="joint", row_init="uniform")
+    adapted = AdaptConfig(mode="joint", row_init="uniform", head_init="zero")
     generator = torch.Generator().manual_seed(3)
     return adapt_model(source, world.backbone, world.specs[2], config, adapted, generator)
 

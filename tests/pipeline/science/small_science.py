@@ -23,7 +23,8 @@ TASKS: dict[str, tiny.Task] = tiny.TASKS | {
     "sound": ({"kind": "classification", "labels": ["loud", "quiet"]}, SOUND)
 }
 RATES = {"prompt_learning_rate": 0.01, "head_learning_rate": 0.01}
-DPF = {**RATES, "gate_learning_rate": 0.01, "mode": "append", "row_init": "similar"}
+DPF = {**RATES, "mode": "append", "row_init": "similar", "head_init": "similar"}
+JOINT = {**DPF, "mode": "joint", "gate_learning_rate": 0.01}
 PARAMS: dict[str, Any] = {
     "runtime": {"num_threads": 1, "device": "cpu"},
     "gym": {

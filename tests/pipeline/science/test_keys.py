@@ -12,7 +12,7 @@ from pipeline.science.keys import (
     source_key,
 )
 from pipeline.science.settings_file import load_science
-from tests.pipeline.science.small_science import DPF, place, write_params
+from tests.pipeline.science.small_science import DPF, JOINT, place, write_params
 
 HERE = Environment(backbone_sha256="weights", torch="2")
 
@@ -29,7 +29,7 @@ def setup_of(project, name="dpf", environment=HERE, source="key"):
         {"model__prompt_length": 4}, {"adaptation__max_steps": 5}, {"backbone__max_length": 15},
         {"runtime__num_threads": 2}, {"gain__num_resamples": 6},
         {"sources__dpf__train": {"seed": 1}},
-        {"methods__dpf__sweep": [{**DPF, "mode": "joint"}]},
+        {"methods__dpf__sweep": [JOINT]},
         {"methods__dpf__sweep": [{**DPF, "prompt_learning_rate": 0.02}]},
         {"gym__sources": ["sound", "topic"]}, {"source_training__max_steps": 5},
     ],
@@ -45,13 +45,31 @@ def test_whatever_can_change_a_score_changes_the_key(project, backbone_folder, c
     [
         {"gym__targets": ["pick", "mood"]}, {"gym__seeds": [13]}, {"gain__floor": 0.1},
         {"tuning__seed": 21}, {"methods__spot__model": {"method": "single_task"}},
-        {"methods__dpf__sweep": [DPF, {**DPF, "mode": "joint"}]},
+        {"methods__dpf__sweep": [DPF, JOINT]},
     ],
 )  # fmt: skip
 def test_what_changes_no_score_of_a_cell_leaves_its_key(project, backbone_folder, changes):
     before = digest(setup_of(project))
     write_params(project, backbone_folder, **changes)
     assert digest(setup_of(project)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("single_task", {"model__pool_size": 5, "model__temperature": 0.5}),
+        ("single_task", {"model__attention_size": 5}),
+        ("heads_only", {"model__prompt_length": 2, "model__gate_bias": 0.0}),
+        ("dpf", {"model__attention_temperature": 1.0}),
+    ],
+)
+def test_a_setting_that_a_method_does_not_read_leaves_its_key(
+    project, backbone_folder, name, changes
+):
+    before = setup_of(project, name)
+    write_params(project, backbone_folder, **changes)
+    assert setup_of(project, name) == before
+    assert setup_of(project, "single_task")["adapt"] is None
 
 
 @pytest.mark.parametrize("changes", [{"torch": "3"}, {"backbone_sha256": "others"}])

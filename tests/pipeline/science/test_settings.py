@@ -6,7 +6,7 @@ import yaml
 from dpf_core.errors import ConfigError
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
-from tests.pipeline.science.small_science import DPF, RATES, params
+from tests.pipeline.science.small_science import DPF, JOINT, RATES, params
 
 
 def load(tmp_path, **changes):
@@ -49,9 +49,17 @@ def test_what_cannot_change_a_result_is_no_part_of_it(tmp_path):
         ({"gym__max_leak_fraction": -0.1}, "max_leak_fraction .* must be >= 0, got -0.1"),
         ({"methods__dpf__source": "dfp"}, r"got 'dfp'. Did you mean 'dpf'\?"),
         ({"methods__dpf__sweep": []}, "must be a list of points"),
-        ({"methods__dpf__sweep": [RATES]}, "must name .*, got no gate_learning_rate"),
+        ({"methods__dpf__sweep": [RATES]}, "must name .*, got no mode"),
+        (
+            {"methods__dpf__sweep": [{**DPF, "mode": "joint"}]},
+            "must name .*, got no gate_learning_rate",
+        ),
+        (
+            {"methods__dpf__sweep": [{**JOINT, "mode": "private"}]},
+            "without effect, got 'gate_learning_rate'",
+        ),
         ({"methods__heads_only__sweep": [RATES]}, "without effect, got 'prompt_learning_rate'"),
-        ({"methods__single_task__sweep": [DPF]}, "without effect, got 'gate_learning_rate'"),
+        ({"methods__single_task__sweep": [DPF]}, "without effect, got 'mode'"),
         ({"methods__single_task__sweep": [{**RATES, "seed": 3}]}, "without effect, got 'seed'"),
         ({"methods__single_task__sweep": [{**RATES, "steps": 3}]}, "got 'steps'"),
         ({"methods__dpf__sweep": [DPF] * 3}, "at most as many points as the baseline's, 2, got 3"),
