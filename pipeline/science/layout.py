@@ -59,6 +59,11 @@ class Layout:
         """A method's sweep."""
         return self.metrics / "tuning" / f"{method}.json"
 
+    @property
+    def append_record(self) -> Path:
+        """What targets that joined a pool did to its earlier tasks."""
+        return self.metrics / "append.json"
+
     def cells(self, method: str) -> Path:
         """A method's cells."""
         return self.metrics / "cells" / f"{method}.json"

@@ -1,0 +1,126 @@
+"""Targets that join the pool of the source tasks one after another, and what that does to these.
+
+The pool stays as it is, so that the earlier tasks' fused prompts and logits must keep every bit;
+here that is looked at, on real rows, and recorded.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import torch
+from tqdm import tqdm
+
+from dpf_core.adaptation import extend_pool
+from dpf_core.batching import collate
+from dpf_core.errors import ConfigError
+from dpf_core.examples import TaskExamples
+from dpf_core.files import write_json
+from dpf_core.model import DPFModel
+from pipeline.science.cell import adapt
+from pipeline.science.jobs import Place
+from pipeline.science.keys import Json, code_hash
+from pipeline.science.lock import alone
+from pipeline.science.running import key_of_source, make_sources
+from pipeline.science.tuning import Origin, Sweep
+from pipeline.science.worker import Worker
+from pipeline.training import load_training_sets
+
+_BATCH_ROWS = 32
+
+
+def append_targets(place: Place, name: str, seed: int) -> Json:
+    """Let every target join the pool of a method's source, and return and record what changed.
+
+    Args:
+        place: Where it runs.
+        name: A dpf method whose tuned mode leaves the pool as it is.
+        seed: Few-shot seed of the targets.
+
+    Raises:
+        ConfigError: The method has no record of its tuning, or trains the pool.
+        DPFError: A target cannot be learned.
+        OSError: The record cannot be written.
+    """
+    settings = place.settings
+    method, source_key = settings.method(name), key_of_source(place, name)
+    if method.model.method != "dpf" or method.source is None:
+        raise ConfigError(
+            f"a method whose targets join a pool must be of dpf, got {name} "
+            f"({method.model.method}, {place.layout.params}). Name one of dpf."
+        )
+    origin = Origin.of(settings, place.environment, place.gym, source_key)
+    point = method.sweep[Sweep(settings, place.layout, name).require(origin)]
+    if point.adapt.mode == "joint":
+        raise ConfigError(
+            f"the mode of targets that join a pool must be append or private, got joint ({name}, "
+            f"{place.layout.params}). Name another method."
+        )
+    with alone(place.layout):
+        make_sources(place, {name}, num_processes=1)
+        worker = place.worker()
+        source = joined = worker.source(method.source)
+        tasks = {}
+        for target in tqdm(settings.gym.targets, unit="task", disable=not sys.stderr.isatty()):
+            started = time.perf_counter()
+            adapted, result = adapt(worker, method, point, target, seed)
+            joined = extend_pool(joined, adapted)
+            tasks[target] = {
+                "seconds": round(time.perf_counter() - started, 2),
+                "dev_score": result.best_dev_score,
+                "num_trainable": sum(
+                    tensor.numel()
+                    for tensor in adapted.trainable_parameters().values()
+                    if tensor.requires_grad
+                ),
+            }
+        record = {
+            "method": name,
+            "setting": dict(point.values),
+            "seed": seed,
+            "source": source_key,
+            "code": code_hash(),
+            "tasks": tasks,
+            **compare(source, joined, _rows_of_sources(worker, source, method.source)),
+        }
+        write_json(place.layout.append_record, record)
+        return record
+
+
+@torch.inference_mode()
+def compare(source: DPFModel, joined: DPFModel, rows: Sequence[TaskExamples]) -> Json:
+    """Return how many fused prompts and rows of logits differ by any bit after tasks have joined.
+
+    Args:
+        source: The model of the earlier tasks.
+        joined: The same with more tasks.
+        rows: Of each earlier task, in task-id order.
+    """
+    ids = torch.arange(len(source.tasks))
+    assert source.front_end is not None, "of dpf"
+    assert joined.front_end is not None, "of dpf"
+    before, after = source.front_end(ids), joined.front_end(ids)
+    prompts = sum(not torch.equal(*pair) for pair in zip(before, after, strict=True))
+    changed = total = 0
+    for examples in rows:
+        for start in range(0, len(examples), _BATCH_ROWS):
+            stop = min(start + _BATCH_ROWS, len(examples))
+            batch, _ = collate([(examples, row) for row in range(start, stop)])
+            logits = source(batch)
+            same = (joined(batch)[:, : logits.shape[1]] == logits).all(dim=1)
+            changed += int((~same).sum())
+            total += stop - start
+    return {
+        "earlier_tasks": len(source.tasks),
+        "joined_tasks": len(joined.tasks),
+        "changed_prompts": prompts,
+        "compared_rows": total,
+        "changed_rows": changed,
+    }
+
+
+def _rows_of_sources(worker: Worker, source: DPFModel, name: str) -> list[TaskExamples]:
+    """Return the held-out rows of every source task."""
+    records = [worker.gym.task(task) for task in worker.settings.gym.sources]
+    training = worker.settings.sources[name].train
+    return load_training_sets(worker.gym.folder, records, source, training)[1]
