@@ -64,6 +64,11 @@ class Layout:
         """What targets that joined a pool did to its earlier tasks."""
         return self.metrics / "append.json"
 
+    @property
+    def ideas(self) -> Path:
+        """What was tried to make the method better."""
+        return self.metrics / "ideas.json"
+
     def cells(self, method: str) -> Path:
         """A method's cells."""
         return self.metrics / "cells" / f"{method}.json"
