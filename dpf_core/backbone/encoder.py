@@ -1,9 +1,18 @@
-"""Frozen encoders: BERT and its kin, which read a text whole and score candidates by its vector."""
+"""Frozen encoders: BERT and its kin, which read a text whole and score candidates by its vector.
 
-from torch import Tensor
+A layer whose prompt positions the next one replaces needs them as keys and values alone: in a
+packed row they are dropped behind its attention, and the next layer finds its own in their place.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
 
 from dpf_core.backbone.frozen import Backbone, mean_over_tokens
-from dpf_core.backbone.packing import PACKED, make_packing
+from dpf_core.backbone.packing import PACKED, Packing, make_packing
+from dpf_core.backbone.prompt_placement import prompt_values
 
 
 class Encoder(Backbone):
@@ -36,3 +45,47 @@ class Encoder(Backbone):
         """Return [B, H], the mean hidden state over the real tokens."""
         hidden = self.encode(self.embed(input_ids), attention_mask)
         return mean_over_tokens(hidden, attention_mask)
+
+    @contextmanager
+    def _prompted_layers(
+        self, prompts: Tensor | None, mask: Tensor, packing: Packing | None = None
+    ) -> Iterator[None]:
+        if prompts is None or packing is None or self.recomputes_layers:
+            with super()._prompted_layers(prompts, mask, packing):
+                yield
+            return
+        _, inside = prompt_values(prompts[:, 0], mask)
+        texts = (~packing.pack(inside)[0, :, 0]).nonzero().flatten()
+        handles = []
+        for number, prompt in enumerate(prompts.unbind(dim=1)):
+            values = packing.pack(prompt_values(prompt, mask)[0])
+            before: Any = self._layers[number]  # every model of the family has these names
+            after = self._layers[number + 1]
+            handles += [
+                before.attention.output.register_forward_pre_hook(_drop_prompts(texts)),
+                after.register_forward_pre_hook(_put_prompts(values, texts)),
+            ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _drop_prompts(texts: Tensor) -> Callable[..., tuple[Tensor, ...]]:
+    """Return a pre-hook that keeps the tokens of texts alone of all that a module is given."""
+
+    def drop(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(part.index_select(1, texts) for part in args)
+
+    return drop
+
+
+def _put_prompts(values: Tensor, texts: Tensor) -> Callable[..., tuple[Any, ...]]:
+    """Return a pre-hook that puts a layer's prompts [1, N, H] between the tokens of texts."""
+
+    def put(_: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = args[0]
+        return (values.to(hidden.dtype).index_copy(1, texts, hidden), *args[1:])
+
+    return put

@@ -98,3 +98,23 @@ def test_packed_attention_gives_the_same_bits_twice(pair):
         hidden = pair[0].encode(embeds, MASK)
         runs.append((hidden, *torch.autograd.grad(hidden.square().sum(), embeds)))
     assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
+
+
+def test_prompts_that_the_next_layer_replaces_are_dropped_behind_attention(pair):
+    embeds, prompts = torch.randn(4, 6, 16), torch.randn(4, 1, 1, 16)
+    packed, eager = (_tokens_of_feed_forward(backbone, embeds, prompts) for backbone in pair)
+    real = int(MASK.sum())
+    assert packed == [real - 4, real]
+    assert eager == [24, 24]
+
+
+def _tokens_of_feed_forward(backbone, embeds, prompts):
+    """Return how many tokens each layer's feed-forward part reads."""
+    seen, handles = [], []
+    for layer in backbone._layers:
+        keep = lambda _, args: seen.append(args[0].shape[:-1].numel())  # noqa: E731
+        handles.append(layer.intermediate.register_forward_pre_hook(keep))
+    backbone.encode(embeds, MASK, prompts)
+    for handle in handles:
+        handle.remove()
+    return seen
