@@ -33,6 +33,7 @@ METHODS = {
     "dpf_append": "A fused prompt from the pool that the sources trained, which stays as it is.",
     "dpf_joint": "A fused prompt from the pool that the sources trained, which is trained on.",
     "single_task": "A prompt of its own, from nothing: what PTG divides by.",
+    "single_task_untuned": "The same at the rates of the source training, tried on nothing.",
     "shared_prompt": "The one prompt that all sources trained, tuned further.",
     "spot": "The source task's prompt that is nearest, tuned further (SPoT, arXiv 2110.07904).",
     "attempt": "Attention of each input over frozen source prompts (ATTEMPT, arXiv 2205.11961).",
