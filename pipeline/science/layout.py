@@ -71,13 +71,17 @@ class Layout:
         """A method's cells."""
         return self.metrics / "cells" / f"{method}.json"
 
+    def study(self, name: str) -> Path:
+        """Folder of all that is recorded of a study."""
+        return self.metrics / "studies" / name
+
     def study_cells(self, study: str, point: str) -> Path:
         """The cells of a point of a study."""
-        return self.metrics / "studies" / study / "cells" / f"{point}.json"
+        return self.study(study) / "cells" / f"{point}.json"
 
     def study_source(self, study: str, point: str) -> Path:
         """What came out of the source training of a point."""
-        return self.metrics / "studies" / study / "sources" / f"{point}.json"
+        return self.study(study) / "sources" / f"{point}.json"
 
     @property
     def matrix(self) -> Path:
