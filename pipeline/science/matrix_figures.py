@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, TwoSlopeNorm
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import pdist
@@ -44,7 +44,7 @@ def draw_matrix(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     )  # [targets, sources]
     down, across = leaf_order(values, "euclidean"), leaf_order(values.T, "euclidean")
     limit = max(_LEAST_LIMIT, float(np.abs(values).max()))
-    ticks = {tick: f"{tick:+.2f}" for tick in (-limit, 0.0, limit)}
+    ticks = {-limit: f"{-limit:+.2f}", 0.0: "0", limit: f"{limit:+.2f}"}
     _draw(
         values[np.ix_(down, across)],
         [targets[i] for i in down],
@@ -61,13 +61,13 @@ def draw_clusters(scheduler: Mapping[str, Any], path: Path) -> None:
     values, tasks = np.array(scheduler["mixing_weights"]), scheduler["tasks"]
     even = 1 / values.shape[1]
     down, across = leaf_order(values, "jensenshannon"), leaf_order(values.T, "euclidean")
-    limit = max(_LEAST_LIMIT, float(np.abs(values - even).max()))
-    ticks = {0.0: "0", even: "even", even + limit: f"{even + limit:.2f}"}
+    most = max(even + _LEAST_LIMIT, float(values.max()))
+    ticks = {0.0: "0", even: "even", most: f"{most:.2f}"}
     _draw(
         values[np.ix_(down, across)],
         [tasks[i] for i in down],
         [str(i) for i in across],
-        Normalize(even - limit, even + limit),
+        TwoSlopeNorm(vmin=0, vcenter=even, vmax=most),
         ticks,
         "Mixing weights of the source tasks over the pool",
         path,

@@ -85,9 +85,9 @@ MATRIX_FIGURES = {
 STUDY_FIGURE = {
     "curve": (
         "Curve of the mean target score over {title}",
-        "Mean over targets and seeds. The band is the score of the point that changes nothing, "
-        "plus the 95% interval of the difference to it, over targets and seeds drawn alike for "
-        "both: where it holds the dashed line, no difference shows. Below: the mean score of the "
+        "Mean over targets and seeds. A bar is the score of the point that changes nothing, plus "
+        "the 95% interval of the difference to it, over targets and seeds drawn alike for both: "
+        "where it crosses the dashed line, no difference shows. Below: the mean score of the "
         "source model on dev rows of its own tasks.",
     ),
     "bars": (

@@ -48,24 +48,24 @@ def study_figures(summary: Mapping[str, Any], out_dir: Path) -> dict[str, Path]:
 
 
 def draw_curve(study: Mapping[str, Any], path: Path) -> None:
-    """Draw mean scores over numbers; the band is the default's score plus the paired interval.
+    """Draw mean scores over numbers; a bar is the default's score plus the paired interval.
 
     The scores of the source tasks' dev rows stand below on the same axis.
     """
     points = dict(sorted(study["points"].items(), key=lambda item: float(item[0])))
     numbers = np.array([float(name) for name in points])
-    score, low, high = _bands(points, study["default"])
+    score, low, high = _intervals(points, study["default"])
     with figure(path, 3.9) as drawing:
         upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=[3, 1.4])
         upper.axhline(points[study["default"]]["score"], color=FAINT, linestyle=DASHED, zorder=1)
-        upper.fill_between(numbers, low, high, color=ABOVE, alpha=0.15, linewidth=0)
+        upper.vlines(numbers, low, high, color=ABOVE, alpha=0.35, linewidth=3, zorder=2)
         upper.plot(numbers, score, color=ABOVE, marker="o", markersize=5, zorder=4)
         upper.scatter(
             [float(study["default"])], [points[study["default"]]["score"]], s=60,
             facecolors="white", edgecolors=ABOVE, linewidths=1.6, zorder=5,
         )  # fmt: skip
         upper.set_ylabel("mean target score")
-        upper.set_title(f"{study['title']}: score on the targets, default open, paired 95% band")
+        upper.set_title(f"{study['title']}: target score, default open, paired 95% intervals")
         dev = np.array([point["source_dev"] for point in points.values()])
         lower.plot(numbers, dev, color=MUTED, marker="o", markersize=4)
         lower.set_ylabel("source dev score")
@@ -87,7 +87,7 @@ def draw_bars(study: Mapping[str, Any], path: Path) -> None:
         axes.axvline(0, color=FAINT, linewidth=1, linestyle=DASHED, zorder=1)
         axes.barh(rows, differences, height=0.55, color=colors, alpha=0.35, zorder=2)
         axes.hlines(rows, bounds[:, 0], bounds[:, 1], colors=colors, linewidth=2.2, zorder=3)
-        name_rows(axes, ranked, top_first=True)
+        name_rows(axes, [name.replace("_", " ") for name in ranked], top_first=True)
         for row, name in zip(rows, ranked, strict=True):
             default = "  default" if name == study["default"] else ""
             note_right(axes, row, f"{points[name]['score']:.3f}{default}")
@@ -99,10 +99,10 @@ def _is_whole(point: Mapping[str, Any]) -> bool:
     return point["difference"] is not None
 
 
-def _bands(
+def _intervals(
     points: Mapping[str, Mapping[str, Any]], default: str
 ) -> tuple[NDArray[np.float64], ...]:
-    """Return scores and the two edges of the band, each [N]."""
+    """Return scores and the two ends of their intervals around the default, each [N]."""
     base = points[default]["score"]
     rows = [
         (point["score"], *(base + bound for bound in point["difference_ci95"]))
