@@ -14,7 +14,7 @@ Attention = Literal["packed", "eager", "sdpa"]
 Method = Literal[
     "dpf", "shared_prompt", "single_task", "mpt", "attempt", "heads_only", "full_finetune"
 ]
-LossBalancing = Literal["gradnorm", "equal"]
+LossBalancing = Literal["gradnorm", "equal", "random"]
 Quantization = Literal["int8", "int4"]
 TemperatureMode = Literal["fixed", "learned", "annealed"]
 PoolInit = Literal["vocabulary", "label_words", "task_text", "random"]
@@ -138,7 +138,7 @@ class TrainConfig:
     gradient_clip: float = 1.0
     """Largest norm of all gradients together."""
     loss_balancing: LossBalancing = "equal"
-    """Task weights: GradNorm (equation 7), or all equal to 1."""
+    """Task weights: GradNorm (equation 7), all equal to 1, or drawn anew at each step."""
     restoring_force: float = 0.5
     """GradNorm's alpha: 0 equalises gradient norms, more favours tasks that learn slowly."""
     task_weight_learning_rate: float = 0.025

@@ -1,10 +1,11 @@
-"""Task weights: GradNorm (arXiv 1711.02257) from one backward pass, and equal weights.
+"""Task weights: GradNorm (arXiv 1711.02257) from one backward pass, equal weights, random ones.
 
-Both have the same two methods: `weights` before a step, `update` after it.
+All have the same two methods: `weights` before a step, `update` after it.
 """
 
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +35,35 @@ class EqualWeights:
 
     def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
         """Change nothing."""
+
+
+class RandomWeights:
+    """Weights drawn anew for every step, as RLW does (arXiv 2111.10603): what GradNorm must beat.
+
+    A softmax of T normal draws times T, so that they sum to T.
+
+    Args:
+        num_tasks: T.
+        seed: Of the draws; those of a step follow from it and the step's number alone.
+        step: Number of the first step.
+
+    >>> RandomWeights(2, seed=1).weights.sum().item()
+    2.0
+    """
+
+    def __init__(self, num_tasks: int, *, seed: int, step: int = 0) -> None:
+        self._num_tasks, self._seed, self._step = num_tasks, seed, step
+        self.weights = self._drawn()
+
+    def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
+        """Draw the weights of the next step."""
+        self._step += 1
+        self.weights = self._drawn()
+
+    def _drawn(self) -> Tensor:
+        generator = np.random.default_rng([self._seed, self._step])
+        draws = torch.from_numpy(generator.standard_normal(self._num_tasks))
+        return (torch.softmax(draws, dim=0) * self._num_tasks).float()
 
 
 class GradNorm:

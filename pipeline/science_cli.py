@@ -2,20 +2,23 @@
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pipeline.science.jobs import Place
-    from pipeline.science.layout import Layout
-    from pipeline.science.settings import ScienceSettings
-
-_EPILOG = (
-    "Rows come from a mirror of CrossFit's sources: --mirror DIR or DPF_MIRROR. They are built "
-    "once, into data/science/. `dpf science tune`, `dpf science run` and `dpf science transfer`, "
-    "in this order, make all that is missing."
+from pipeline import study_cli
+from pipeline.science_arguments import (
+    EPILOG,
+    add_command,
+    add_jobs,
+    add_rows,
+    jobs_of,
+    layout_of,
+    open_science,
+    settings_of,
 )
+
+if TYPE_CHECKING:
+    from pipeline.science.settings import ScienceSettings
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,7 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="measure how well prompts transfer to new tasks",
         description="Train source models, adapt each method to few-shot targets, and compare: "
         "Prompt Transfer Gain with intervals, as pipeline/science/params.yaml says.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_check(commands)
@@ -34,6 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_cell(commands)
     _add_status(commands)
     _add_transfer(commands)
+    study_cli.add_to(commands)
     _add_report(commands)
 
 
@@ -41,8 +45,8 @@ def run_check(args: argparse.Namespace) -> int:
     """Build the gym and check it."""
     from pipeline.science.protocol import build_protocol
 
-    jobs = _jobs(_settings(args), args)
-    record = build_protocol(_layout(args), mirror=args.mirror, jobs=jobs)
+    jobs = jobs_of(settings_of(args), args)
+    record = build_protocol(layout_of(args), mirror=args.mirror, jobs=jobs)
     counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
     print(", ".join(counts))
     return 0
@@ -53,9 +57,9 @@ def run_tune(args: argparse.Namespace) -> int:
     from pipeline.science.running import tune
     from pipeline.science.tuning import Sweep
 
-    settings = _settings(args)
-    names, jobs = _methods(settings, args), _jobs(settings, args)
-    place = _place(args, jobs)
+    settings = settings_of(args)
+    names, jobs = _methods(settings, args), jobs_of(settings, args)
+    place = open_science(args, jobs)
     done = tune(place, names, num_processes=jobs)
     print(f"{done.ran} runs, {done.kept} were there")
     for name in names:
@@ -69,11 +73,13 @@ def run_cells(args: argparse.Namespace) -> int:
     from pipeline.science import running
     from pipeline.science.tuning import Sweep
 
-    settings = _settings(args)
-    names, jobs = _methods(settings, args), _jobs(settings, args)
+    settings = settings_of(args)
+    names, jobs = _methods(settings, args), jobs_of(settings, args)
     for name in names:
-        Sweep(settings, _layout(args), name).require()
-    done = running.run_cells(_place(args, jobs), names, num_processes=jobs, replace=args.replace)
+        Sweep(settings, layout_of(args), name).require()
+    done = running.run_cells(
+        open_science(args, jobs), names, num_processes=jobs, replace=args.replace
+    )
     print(f"{done.ran} cells, {done.kept} were there")
     return 0
 
@@ -82,8 +88,8 @@ def run_cell(args: argparse.Namespace) -> int:
     """Run one cell again and compare it with the record."""
     from pipeline.science.one_cell import check_cell, compare, describe
 
-    check_cell(_settings(args), _layout(args), args.method, args.task, args.seed)
-    result = compare(_place(args, jobs=1, record=False), args.method, args.task, args.seed)
+    check_cell(settings_of(args), layout_of(args), args.method, args.task, args.seed)
+    result = compare(open_science(args, jobs=1, record=False), args.method, args.task, args.seed)
     print(json.dumps(result, indent=2) if args.json else describe(result))
     return 0
 
@@ -92,7 +98,7 @@ def run_status(args: argparse.Namespace) -> int:
     """Print how many cells are there."""
     from pipeline.science.status import describe, status
 
-    result = status(_layout(args))
+    result = status(layout_of(args))
     print(json.dumps(result, indent=2) if args.json else describe(result))
     return 0
 
@@ -101,7 +107,7 @@ def run_transfer(args: argparse.Namespace) -> int:
     """Write the table of gains."""
     from pipeline.science.transfer import describe, write_transfer
 
-    layout = _layout(args)
+    layout = layout_of(args)
     table = write_transfer(layout)
     print(json.dumps(table, indent=2) if args.json else f"{describe(table)}\n{layout.transfer}")
     return 0
@@ -112,12 +118,12 @@ def run_report(args: argparse.Namespace) -> int:
     from pipeline.science.report import write_report
     from pipeline.stage_cli import own_folder
 
-    print(write_report(_layout(args), own_folder(args.out)))
+    print(write_report(layout_of(args), own_folder(args.out)))
     return 0
 
 
 def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "check",
         run_check,
@@ -125,12 +131,12 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "Build the gym of targets and sources, check that every target has few-shot files for "
         "every seed, and look for rows that a source shares with a target.",
     )
-    _add_rows(parser)
-    _add_jobs(parser)
+    add_rows(parser)
+    add_jobs(parser)
 
 
 def _add_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "tune",
         run_tune,
@@ -139,12 +145,12 @@ def _add_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "seed. Test files are not read. What was tried before is not run again.",
     )
     _add_methods(parser)
-    _add_rows(parser)
-    _add_jobs(parser)
+    add_rows(parser)
+    add_jobs(parser)
 
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "run",
         run_cells,
@@ -153,8 +159,8 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "written when it is done, so an interrupted run goes on where it was.",
     )
     _add_methods(parser)
-    _add_rows(parser)
-    _add_jobs(parser)
+    add_rows(parser)
+    add_jobs(parser)
     parser.add_argument(
         "--replace",
         action="store_true",
@@ -163,7 +169,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "cell",
         run_cell,
@@ -174,11 +180,11 @@ def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("task", metavar="TASK", help="a target")
     parser.add_argument("seed", metavar="SEED", type=int, help="a few-shot seed")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    _add_rows(parser)
+    add_rows(parser)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "status",
         run_status,
@@ -189,7 +195,7 @@ def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _add_transfer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "transfer",
         run_transfer,
@@ -201,7 +207,7 @@ def _add_transfer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "report",
         run_report,
@@ -213,70 +219,10 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
 
 
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    summary: str,
-    description: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=description, epilog=_EPILOG)
-    parser.add_argument(
-        "--project",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="folder that holds pipeline/science/params.yaml and data/ (default: this one)",
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
 def _add_methods(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "methods", nargs="*", metavar="METHOD", help="methods of params.yaml (default: all)"
     )
-
-
-def _add_rows(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--mirror", metavar="DIR", help="folder of parquet files (default: $DPF_MIRROR)"
-    )
-
-
-def _add_jobs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="processes, >= 1; results do not depend on it (default: cores divided by "
-        "runtime.num_threads, at most 8)",
-    )
-
-
-def _layout(args: argparse.Namespace) -> "Layout":
-    from pipeline.science.layout import Layout
-
-    return Layout.below(args.project)
-
-
-def _settings(args: argparse.Namespace) -> "ScienceSettings":
-    from pipeline.science.settings_file import load_science
-
-    return load_science(_layout(args).params)
-
-
-def _place(args: argparse.Namespace, jobs: int, *, record: bool = True) -> "Place":
-    """Open the science, which may build its rows: what can be refused before, is before."""
-    from pipeline.science.protocol import open_place
-
-    return open_place(_layout(args), mirror=args.mirror, jobs=jobs, record=record)
-
-
-def _jobs(settings: "ScienceSettings", args: argparse.Namespace) -> int:
-    from pipeline.science.jobs import check_jobs, default_jobs
-
-    return default_jobs(settings) if args.jobs is None else check_jobs(args.jobs)
 
 
 def _methods(settings: "ScienceSettings", args: argparse.Namespace) -> list[str]:

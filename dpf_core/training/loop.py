@@ -10,7 +10,7 @@ from dpf_core.config import TrainConfig
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.per_task import mean_loss, quick_score
 from dpf_core.examples import TaskExamples
-from dpf_core.loss_balancing import EqualWeights, GradNorm
+from dpf_core.loss_balancing import EqualWeights, GradNorm, LossBalancer, RandomWeights
 from dpf_core.model import DPFModel, FrontEnd
 from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.history import HistoryRow, front_end_rows
@@ -123,7 +123,7 @@ class _Run:
         self.named = model.trainable_parameters()
         self.optimizer = build_optimizer(model, config)
         self.state = TrainingState()
-        self.balancer: EqualWeights | GradNorm = EqualWeights(len(self.names))
+        self.balancer: LossBalancer = EqualWeights(len(self.names))
         self.table = mixing_table(
             [len(task) for task in train_sets],
             num_steps=config.max_steps,
@@ -155,6 +155,9 @@ class _Run:
                 restoring_force=self.config.restoring_force,
                 learning_rate=self.config.task_weight_learning_rate,
             )
+        elif self.config.loss_balancing == "random":
+            step = snapshot.values["step"] if snapshot else 0
+            self.balancer = RandomWeights(len(self.names), seed=self.config.seed, step=step)
         if snapshot is None:
             return None, problems
         self.state = restore(snapshot, self.named, self.optimizer, self.balancer)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dpf_core.loss_balancing import EqualWeights, GradNorm
+from dpf_core.loss_balancing import GradNorm, LossBalancer
 from dpf_core.training.checkpoint import Snapshot
 from dpf_core.training.history import HistoryRow
 
@@ -29,7 +29,7 @@ def snapshot_of(
     state: TrainingState,
     named: Mapping[str, torch.nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    balancer: EqualWeights | GradNorm,
+    balancer: LossBalancer,
 ) -> Snapshot:
     """Return everything that the next step depends on.
 
@@ -61,7 +61,7 @@ def restore(
     snapshot: Snapshot,
     named: Mapping[str, torch.nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    balancer: EqualWeights | GradNorm,
+    balancer: LossBalancer,
 ) -> TrainingState:
     """Return a snapshot's state, and put what else it holds where it belongs.
 

@@ -6,6 +6,9 @@ from pathlib import Path
 from pipeline import paths
 from pipeline.science.settings import PARAMS
 
+STUDIES = PARAMS.with_name("studies.yaml")
+"""What of a method is varied, and how."""
+
 WORK = paths.DATA / "science"
 """Git and DVC ignore it: a gym, source models and checkpoints, each named by what shapes it. It is
 not in `pipeline/paths.py`, on which every stage of the chain depends."""
@@ -20,6 +23,9 @@ class Layout:
     """What can be made again: gym, source models, checkpoints."""
     metrics: Path = paths.METRICS / "science"
     transfer: Path = paths.METRICS / "transfer.json"
+    study_params: Path = STUDIES
+    studies: Path = paths.METRICS / "studies.json"
+    """The summary of all studies."""
 
     @classmethod
     def below(cls, root: Path) -> "Layout":
@@ -30,6 +36,8 @@ class Layout:
             work=root / usual.work,
             metrics=root / usual.metrics,
             transfer=root / usual.transfer,
+            study_params=root / usual.study_params,
+            studies=root / usual.studies,
         )
 
     @property
@@ -72,3 +80,20 @@ class Layout:
     def cells(self, method: str) -> Path:
         """A method's cells."""
         return self.metrics / "cells" / f"{method}.json"
+
+    def study(self, name: str) -> Path:
+        """Folder of all that is recorded of a study."""
+        return self.metrics / "studies" / name
+
+    def study_cells(self, study: str, point: str) -> Path:
+        """The cells of a point of a study."""
+        return self.study(study) / "cells" / f"{point}.json"
+
+    def study_source(self, study: str, point: str) -> Path:
+        """What came out of the source training of a point."""
+        return self.study(study) / "sources" / f"{point}.json"
+
+    @property
+    def matrix(self) -> Path:
+        """What each source task's prompt is worth on each target."""
+        return self.metrics / "matrix.json"

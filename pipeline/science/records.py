@@ -95,7 +95,7 @@ def require_setup(path: Path, setup: Json) -> None:
     raise ConfigError(
         f"recorded cells must be of the settings and machine that new ones are of, got "
         f"{len(earlier.cells)} of other {', '.join(parts)} ({path}). Restore those, or run "
-        "dpf science run --replace, which drops the recorded cells."
+        "again with --replace, which drops the recorded cells."
     )
 
 

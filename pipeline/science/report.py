@@ -16,17 +16,23 @@ from dpf_core.errors import DPFError
 from dpf_core.files import write_text_atomic
 from pipeline.pages import page_environment, picture
 from pipeline.report_words import FILTERS
+from pipeline.science.curves import build_studies
 from pipeline.science.figures import science_figures
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
+from pipeline.science.matrix import read_matrix
+from pipeline.science.matrix_figures import matrix_figures
 from pipeline.science.records import read_record
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
+from pipeline.science.study_figures import study_figures
 from pipeline.science.transfer import build_transfer
 
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
 _COMMAND = "dpf science transfer && dpf science report --out DIR"
+_MATRIX = "dpf science matrix && dpf science report --out DIR"
+_STUDY = "dpf science study {name} && dpf science report --out DIR"
 
 METHODS = {
     "dpf": "A fused prompt from the pool that the sources trained, plus one of the task's own.",
@@ -61,6 +67,39 @@ FIGURES = {
     ),
 }
 """File stem -> alternative text and caption, in the order of the page."""
+
+
+MATRIX_FIGURES = {
+    "matrix": (
+        "Heat map of what each source task's prompt is worth on each target",
+        "The head alone learns, beside the source task's frozen prompt and beside none, on the "
+        "same few-shot rows; shown is the difference of the best dev scores. Similar rows and "
+        "columns stand together. A cell rests on the dev rows of one seed: patterns count, not "
+        "cells.",
+    ),
+    "scheduler": (
+        "Heat map of the task scheduler's mixing weights",
+        "How the source tasks mix the pool. Blue: more than an even share; orange: less. Tasks are "
+        "ordered by a clustering of their Jensen-Shannon distances.",
+    ),
+}
+"""File stem -> alternative text and caption."""
+
+STUDY_FIGURE = {
+    "curve": (
+        "Curve of the mean target score over {title}",
+        "Mean over targets and seeds. A bar is the score of the point that changes nothing, plus "
+        "the 95% interval of the difference to it, over targets and seeds drawn alike for both: "
+        "where it crosses the dashed line, no difference shows. Below: the mean score of the "
+        "source model on dev rows of its own tasks.",
+    ),
+    "bars": (
+        "Bars of the difference to the default by {title}",
+        "Mean over targets and seeds of the difference to the point that changes nothing, with its "
+        "95% interval over targets and seeds, drawn alike for both.",
+    ),
+}
+"""Kind of a study -> alternative text and caption."""
 
 
 def write_report(layout: Layout, out_dir: Path) -> Path:
@@ -98,6 +137,8 @@ def build_report(layout: Layout, *, commit: str) -> str:
             f"the table must be that of the records as they are, got another one "
             f"({layout.transfer}). Run: dpf science transfer."
         )
+    studies = build_studies(layout) if layout.study_params.exists() else None
+    matrix = read_matrix(layout)
     try:
         table = _ordered(table, settings)
         return (
@@ -110,7 +151,9 @@ def build_report(layout: Layout, *, commit: str) -> str:
                 tuning=_records(layout.tuning_record, settings.methods),
                 sources=_records(layout.source_record, settings.sources),
                 protocol=read_record(layout.protocol) or {},
-                figures=_figures(table, settings, commit),
+                studies=studies,
+                matrix=matrix,
+                figures=_figures(table, studies, matrix, commit),
                 commit=commit,
                 command=_COMMAND,
             )
@@ -155,15 +198,27 @@ def _ordered(table: Json, settings: ScienceSettings) -> Json:
     }
 
 
-def _figures(table: Json, settings: ScienceSettings, commit: str) -> dict[str, dict[str, str]]:
+def _figures(
+    table: Json, studies: Json | None, matrix: Json | None, commit: str
+) -> dict[str, dict[str, str]]:
     """Return stem -> data URI and words of each figure, where it came from included."""
     rows = table["made_with"]["gym_manifest_sha256"]
-    origin = f"Command: {_COMMAND}. Commit: {commit}. Rows, SHA-256: {rows[:16]}."
+    origin = f"Commit: {commit}. Rows, SHA-256: {rows[:16]}."
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for path in science_figures(table, Path(folder)):
             alt, caption = FIGURES[path.stem]
-            found[path.stem] = picture(path, alt, f"{caption} {origin}")
+            words = f"{caption} Command: {_COMMAND}. {origin}"
+            found[path.stem] = picture(path, alt, words)
+        for path in matrix_figures(matrix, Path(folder)) if matrix else ():
+            alt, caption = MATRIX_FIGURES[path.stem]
+            found[path.stem] = picture(path, alt, f"{caption} Command: {_MATRIX}. {origin}")
+        drawn = study_figures(studies, Path(folder)) if studies else {}
+        for name, path in drawn.items():
+            study = studies["studies"][name] if studies else {}
+            alt, caption = STUDY_FIGURE[study["kind"]]
+            words = f"{caption} Command: {_STUDY.format(name=name)}. {origin}"
+            found[path.stem] = picture(path, alt.format(title=study["title"]), words)
     return found
 
 

@@ -1,17 +1,14 @@
 """Filling what is missing: source models, sweeps, cells. What is there already is not run again."""
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
-
-from tqdm import tqdm
 
 from pipeline.science.cell import CellJob
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key, data_key, method_setup, source_key
 from pipeline.science.lock import alone
+from pipeline.science.progress import say, shown
 from pipeline.science.records import Cell, add_cell, read_cells, read_record, require_setup
 from pipeline.science.source_training import record_source, source_jobs
 from pipeline.science.tuning import Origin, Sweep
@@ -54,10 +51,10 @@ def run_cells(
         }
         make_sources(place, needed, num_processes=num_processes)
         with closing(run_jobs(place, missing, num_processes)) as results:
-            for job, cell in _shown(results, len(missing), "cells", "cell"):
+            for job, cell in shown(results, len(missing), "cells", "cell"):
                 path = place.layout.cells(job.name)
                 add_cell(path, job.name, job.setup, (job.target, job.seed), cell, replace=replace)
-                _say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
+                say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f} ({cell.seconds:.1f} s)")
         return Done(ran=len(missing), kept=total - len(missing))
 
 
@@ -116,9 +113,9 @@ def tune(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
         total = sum(len(sweep.method.sweep) for sweep in sweeps.values())
         make_sources(place, {job.name for job in jobs}, num_processes=num_processes)
         with closing(run_jobs(place, jobs, num_processes)) as results:
-            for job, outcome in _shown(results, len(jobs), "tune", "run"):
+            for job, outcome in shown(results, len(jobs), "tune", "run"):
                 sweeps[job.name].add(job, outcome)
-                _say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
+                say(f"{job.name} point {job.point} {job.target}: dev {outcome['dev_score']:.4f}")
         return Done(ran=len(jobs), kept=total * len(place.settings.tuning.targets) - len(jobs))
 
 
@@ -138,7 +135,7 @@ def make_sources(
     """
     starts = [place.settings.method(name).source for name in methods]
     sources = {source for source in starts if source is not None}
-    _make(place, sources, num_processes, record=record)
+    train_sources(place, sources, num_processes=num_processes, record=record)
 
 
 def record_sources(place: Place, *, num_processes: int) -> Done:
@@ -150,7 +147,7 @@ def record_sources(place: Place, *, num_processes: int) -> Done:
     with alone(place.layout):
         names = set(place.settings.sources)
         missing = {name for name in names if not _is_source_recorded(place, name)}
-        _make(place, missing, num_processes, record=True)
+        train_sources(place, missing, num_processes=num_processes)
         return Done(ran=len(missing), kept=len(names) - len(missing))
 
 
@@ -165,17 +162,34 @@ def _is_source_recorded(place: Place, name: str) -> bool:
     return record is not None and "rows" in record and record.get("key") == _source_key(place, name)
 
 
-def _make(place: Place, sources: set[str], num_processes: int, *, record: bool) -> None:
+def train_sources(
+    place: Place, sources: set[str], *, num_processes: int, record: bool = True
+) -> None:
+    """Train source models and their teachers, where they are not there.
+
+    Args:
+        place: Where they are trained.
+        sources: Their names.
+        num_processes: At a time.
+        record: Write what came out among the records.
+
+    Raises:
+        DPFError: One cannot be trained.
+    """
     settings, layout = place.settings, place.layout
     rounds = source_jobs(settings, layout, place.environment, place.gym, sources)
     for jobs in rounds:
         with closing(run_jobs(place, jobs, num_processes)) as results:
-            for job, made in _shown(results, len(jobs), "sources", "model"):
+            for job, made in shown(results, len(jobs), "sources", "model"):
                 if record:
-                    record_source(layout, job.name, job.key)
-                _say(f"source {job.name}: dev {made['dev_mean_score']:.4f}")
+                    _record(place, job.name, job.key)
+                say(f"source {job.name}: dev {made['dev_mean_score']:.4f}")
     for name in sources if record else ():
-        record_source(layout, name, _source_key(place, name))
+        _record(place, name, _source_key(place, name))
+
+
+def _record(place: Place, name: str, key: str) -> None:
+    record_source(place.layout.source_model(name, key), place.layout.source_record(name))
 
 
 def key_of_source(place: Place, name: str) -> str | None:
@@ -188,15 +202,3 @@ def key_of_source(place: Place, name: str) -> str | None:
 
 def _source_key(place: Place, source: str) -> str:
     return source_key(place.settings, source, place.environment, place.gym)
-
-
-def _shown(results: Any, total: int, what: str, unit: str) -> Iterator[Any]:
-    """Yield results under a progress bar, which is shown on a terminal alone."""
-    bar = tqdm(results, total=total, desc=what, unit=unit, disable=None if total else True)
-    yield from bar
-
-
-def _say(line: str) -> None:
-    """Print a line where no progress bar is shown."""
-    if not sys.stderr.isatty():
-        print(line, flush=True)

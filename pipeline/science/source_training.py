@@ -157,19 +157,17 @@ def source_jobs(
     return rounds
 
 
-def record_source(layout: Layout, name: str, key: str) -> Json:
+def record_source(folder: Path, path: Path) -> Json:
     """Write what came out of a training, if it does not stand there already, and return it.
 
     Args:
-        layout: Where the model lies.
-        name: Of the source.
-        key: Of the model, which must be there.
+        folder: Of the trained model.
+        path: Of the record.
 
     Raises:
         ConfigError: The model has no record, or a damaged one.
         OSError: The file cannot be written.
     """
-    folder, path = layout.source_model(name, key), layout.source_record(name)
     made = read_record(folder / _RECORD)
     if made is None:
         raise ConfigError(

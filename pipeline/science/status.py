@@ -6,7 +6,7 @@ from typing import Any
 from dpf_core.config_reading import to_mapping
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.metrics import METRICS
-from pipeline.science.keys import source_question
+from pipeline.science.keys import Json, source_question
 from pipeline.science.layout import Layout
 from pipeline.science.records import CellsFile, is_current, read_cells, read_record
 from pipeline.science.settings import ScienceSettings, check_choice
@@ -49,9 +49,12 @@ def current_cells(settings: ScienceSettings, layout: Layout, name: str) -> Cells
     point = sweep.method.sweep[sweep.chosen]
     if not is_current(recorded.setup, settings, sweep.method, point):
         return CellsFile({}, {})
-    source = None if sweep.method.source is None else recorded.setup["source"]["key"]
-    if source != _source_key(settings, layout, rows, sweep.method.source):
-        return CellsFile({}, {})
+    name_of_source = sweep.method.source
+    source = None if name_of_source is None else recorded.setup["source"]["key"]
+    if name_of_source is not None:
+        record = read_record(layout.source_record(name_of_source))
+        if source != recorded_key(record, settings, name_of_source, rows):
+            return CellsFile({}, {})
     tuning = settings.tuning
     origin = Origin(
         data={target: rows.data[target, tuning.seed] for target in tuning.targets},
@@ -114,15 +117,20 @@ def checked_rows(settings: ScienceSettings, layout: Layout) -> CheckedRows:
         ) from error
 
 
-def _source_key(
-    settings: ScienceSettings, layout: Layout, rows: CheckedRows, name: str | None
+def recorded_key(
+    record: Json | None, settings: ScienceSettings, name: str, rows: CheckedRows
 ) -> str | None:
-    """Return the key of the recorded source model of these rows and settings, None for none."""
-    record = None if name is None else read_record(layout.source_record(name))
-    if name is None or record is None:
+    """Return the key of a recorded source model, None where it is not of these settings and rows.
+
+    Args:
+        record: What came out of its training, None for nothing.
+        settings: That it must follow from.
+        name: Of the source.
+        rows: That were checked, of its tasks at least.
+    """
+    if record is None or record.get("question") != source_question(settings, name):
         return None
-    is_current = record.get("question") == source_question(settings, name)
-    if not is_current or record.get("rows") != rows.sources:
+    if record.get("rows") != {task: rows.sources[task] for task in settings.gym.sources}:
         return None
     return str(record.get("key"))
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Value = TypeVar("Value", float, Floats)
 
 CORRELATIONS = ("Matthew-Correlation", "Pearson-Correlation")
@@ -166,13 +167,24 @@ def transfer_gain(
     ), targets
 
 
+def mean_interval(values: Floats, *, num_draws: int, draw_seed: int) -> tuple[float, float]:
+    """Return the 95% interval of a mean over targets of means over seeds, both drawn.
+
+    Args:
+        values: [T, S], scores, or differences of scores that belong together.
+        num_draws: N.
+        draw_seed: Of the draws.
+    """
+    chosen, weights = _draws(values.shape, num_draws, np.random.default_rng(draw_seed))
+    drawn = (weights * values[chosen]).sum(axis=2).mean(axis=1)  # [N]
+    low, high = np.percentile(drawn, _TAILS)
+    return float(low), float(high)
+
+
 def _mean_ratios(
     method: Floats, baseline: Floats, floor: float, num_draws: int, generator: np.random.Generator
 ) -> Floats:
-    """Return [N] mean ratios of T targets drawn with replacement, and of each S seeds.
-
-    Seeds are drawn within a target, and anew where it is drawn again: seed 13 of one task has
-    nothing to do with that of another.
+    """Return [N] mean ratios of drawn targets and seeds.
 
     Args:
         method: [T, S] scores.
@@ -181,13 +193,24 @@ def _mean_ratios(
         num_draws: N.
         generator: Of the draws.
     """
-    num_targets, num_seeds = method.shape
-    chosen = generator.integers(num_targets, size=(num_draws, num_targets))
-    even = np.full(num_seeds, 1 / num_seeds)
-    weights = generator.multinomial(num_seeds, even, size=chosen.shape) / num_seeds  # [N, T, S]
+    chosen, weights = _draws(method.shape, num_draws, generator)
     means = [(weights * scores[chosen]).sum(axis=2) for scores in (method, baseline)]
     drawn: Floats = (means[0] / np.maximum(means[1], floor)).mean(axis=1)
     return drawn
+
+
+def _draws(
+    shape: tuple[int, ...], num_draws: int, generator: np.random.Generator
+) -> tuple[Ints, Floats]:
+    """Return [N, T] targets drawn with replacement, and [N, T, S] shares of each one's seeds.
+
+    Seeds are drawn within a target, and anew where it is drawn again: seed 13 of one task has
+    nothing to do with that of another.
+    """
+    num_targets, num_seeds = shape
+    chosen = generator.integers(num_targets, size=(num_draws, num_targets))
+    even = np.full(num_seeds, 1 / num_seeds)
+    return chosen, generator.multinomial(num_seeds, even, size=chosen.shape) / num_seeds
 
 
 def _all_draws(num_seeds: int) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 A cell is a minute of arithmetic, so nothing is loaded or tokenised twice.
 """
 
+import copy
 from functools import cached_property
 
 from dpf_core.backbone.frozen import Backbone
@@ -38,13 +39,26 @@ class Worker:
     ) -> None:
         self.settings, self.layout, self.gym = settings, layout, gym
         self.environment = environment
-        self._sources: dict[str, DPFModel] = {}
+        self._sources: dict[str, DPFModel] = {}  # by key
         self._rows: dict[tuple[str, str, int], TaskExamples] = {}
 
     @cached_property
     def backbone(self) -> Backbone:
         """The backbone, which no cell changes."""
         return load_backbone(self.settings.backbone, device=self.settings.runtime.device)
+
+    def under(self, settings: ScienceSettings) -> "Worker":
+        """Return a worker of other settings that shares what this one has loaded.
+
+        Args:
+            settings: Of the same backbone and machine; other tasks, models and trainings.
+        """
+        own = self.settings
+        assert (settings.backbone, settings.runtime) == (own.backbone, own.runtime)
+        _ = self.backbone  # loaded once, whoever asks first
+        other = copy.copy(self)
+        other.settings = settings
+        return other
 
     def seed(self, seed: int) -> None:
         """Start anew from a seed, whatever ran before in this process."""
@@ -60,8 +74,8 @@ class Worker:
         Raises:
             CheckpointError: It is not there, or damaged.
         """
-        if name not in self._sources:
-            key = source_key(self.settings, name, self.environment, self.gym)
+        key = source_key(self.settings, name, self.environment, self.gym)
+        if key not in self._sources:
             folder = self.layout.source_model(name, key)
             try:
                 model = load_pool(folder, self.backbone)
@@ -70,8 +84,9 @@ class Worker:
                     f"a source model must be whole and of this version, got: {error} Remove "
                     f"{folder}; it is trained again."
                 ) from error
-            self._sources = {name: model}  # one at a time: memory
-        return self._sources[name]
+            self._sources.clear()  # one at a time: memory
+            self._sources[key] = model
+        return self._sources[key]
 
     def rows(self, task: str, split: str, seed: int) -> TaskExamples:
         """Return a target's rows, tokenised, as those of task 0.

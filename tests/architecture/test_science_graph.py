@@ -18,7 +18,8 @@ def test_stages_are_the_modules_of_the_science():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_runs_the_module_of_its_name_in_the_projects_folder(name):
-    assert STAGES[name]["cmd"] == f"python -m pipeline.science.stages.{name}"
+    arguments = f" {science_graph.ITEM}" if name == "study" else ""
+    assert STAGES[name]["cmd"] == f"python -m pipeline.science.stages.{name}{arguments}"
     assert STAGES[name]["wdir"] == "../.."
 
 
@@ -30,6 +31,10 @@ def test_a_stage_depends_on_the_records_it_reads_and_on_its_modules(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_writes_the_records_of_every_source_and_method(name):
     assert science_graph.written(STAGES[name]) == science_graph.records(name), CURE
+
+
+def test_every_study_has_its_stage():
+    assert science_graph.items("study") == science_graph.studies(), CURE
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -5,7 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpf_core.loss_balancing import WEIGHT_BOUNDS, EqualWeights, GradNorm, renormalise
+from dpf_core.loss_balancing import (
+    WEIGHT_BOUNDS,
+    EqualWeights,
+    GradNorm,
+    RandomWeights,
+    renormalise,
+)
 
 LOW, HIGH = WEIGHT_BOUNDS
 SETTINGS = {"restoring_force": 0.5, "learning_rate": 0.1}
@@ -133,3 +139,16 @@ def test_equal_weights_stay_at_one():
     made = EqualWeights(3)
     made.update(torch.arange(3), torch.rand(3), torch.rand(3))
     assert made.weights.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_random_weights_are_drawn_anew_at_each_step_positive_with_sum_t():
+    balancer = RandomWeights(5, seed=13)
+    seen = []
+    for _ in range(3):
+        seen.append(balancer.weights)
+        balancer.update(torch.arange(5), torch.ones(5), torch.ones(5))
+    assert all(float(weights.sum()) == pytest.approx(5, abs=1e-5) for weights in seen)
+    assert all(bool((weights > 0).all()) for weights in seen)
+    assert not torch.equal(seen[0], seen[1])
+    assert torch.equal(RandomWeights(5, seed=13, step=2).weights, seen[2])
+    assert not torch.equal(RandomWeights(5, seed=14).weights, seen[0])

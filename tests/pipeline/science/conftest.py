@@ -14,3 +14,10 @@ def science_gym(tmp_path_factory):
 def project(tmp_path, science_gym, backbone_folder):
     """A project of which nothing has run yet."""
     return small_science.project(tmp_path, science_gym, backbone_folder)
+
+
+@pytest.fixture
+def studied(project):
+    """A project with studies."""
+    small_science.write_studies(project)
+    return project

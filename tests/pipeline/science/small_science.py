@@ -85,12 +85,35 @@ PARAMS: dict[str, Any] = {
         "num_draws": 50, "draw_seed": 1,
     },
 }  # fmt: skip
+STUDIES: dict[str, Any] = {
+    "method": "dpf",
+    "targets": ["mood"],
+    "seeds": [13, 21],
+    "source_training": {"max_steps": 3},
+    "source_order": ["sound", "topic"],
+    "studies": {
+        "temperature": {
+            "title": "Temperature", "kind": "curve",
+            "points": {"0.1": {"model": {"temperature": 0.1}}, "0.9": {}},
+        },
+        "weights": {
+            "title": "Weights", "kind": "bars",
+            "points": {"equal": {}, "gradnorm": {"train": {"loss_balancing": "gradnorm"}}},
+        },
+    },
+}  # fmt: skip
 
 
 def params(backbone: Path, **changes: Any) -> dict[str, Any]:
     """Return the parameters; `section__key=value` replaces one of them."""
-    values = copy.deepcopy(PARAMS)
+    values = changed(PARAMS, **changes)
     values["backbone"]["name"] = str(backbone)
+    return values
+
+
+def changed(original: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a copy in which `section__key=value` replaces a value."""
+    values = copy.deepcopy(original)
     for path, value in changes.items():
         *sections, key = path.split("__")
         inner = values
@@ -111,6 +134,10 @@ def project(folder: Path, gym: Path, backbone: Path, **changes: Any) -> Layout:
 def write_params(layout: Layout, backbone: Path, **changes: Any) -> None:
     layout.params.parent.mkdir(parents=True, exist_ok=True)
     layout.params.write_text(yaml.safe_dump(params(backbone, **changes)))
+
+
+def write_studies(layout: Layout, **changes: Any) -> None:
+    layout.study_params.write_text(yaml.safe_dump(changed(STUDIES, **changes)))
 
 
 def place(layout: Layout):

@@ -11,7 +11,11 @@ from pipeline.science.keys import (
     method_setup,
     source_key,
 )
+from pipeline.science.layout import Layout
+from pipeline.science.records import read_cells
+from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
+from pipeline.science.status import current_cells
 from tests.pipeline.science.small_science import DPF, JOINT, place, write_params
 
 HERE = Environment(backbone_sha256="weights", torch="2")
@@ -110,3 +114,13 @@ def test_a_source_model_has_another_key_for_other_steps_rows_or_weights(project,
 
 def test_the_code_has_a_hash(project):
     assert len(code_hash()) == 16
+
+
+@pytest.mark.parametrize("path", sorted(Layout().cells("dpf").parent.glob("*.json")), ids=str)
+def test_every_cell_in_git_follows_from_the_settings_and_the_code_as_they_are(path):
+    recorded = read_cells(path)
+    assert recorded.cells.keys()
+    settings = load_science(PARAMS)
+    assert current_cells(settings, Layout(), path.stem) == recorded
+    lines = [line for line in path.read_text().splitlines() if '"score"' in line]
+    assert len(lines) == len(recorded.cells)  # none was dropped for its key

@@ -57,7 +57,7 @@ def test_equal_cells_give_equal_bytes_in_whatever_order_they_came(path, tmp_path
 def test_cells_of_another_setup_are_dropped_where_that_is_asked_for_alone(path):
     add_cell(path, "dpf", SETUP, ("mood", 13), cell())
     before, setup = path.read_bytes(), SETUP | {"torch": "3"}
-    with pytest.raises(ConfigError, match=r"got 1 of other torch \(.*run --replace"):
+    with pytest.raises(ConfigError, match=r"got 1 of other torch \(.*with --replace"):
         add_cell(path, "dpf", setup, ("pick", 13), cell(setup))
     assert path.read_bytes() == before
     add_cell(path, "dpf", setup, ("pick", 13), cell(setup), replace=True)

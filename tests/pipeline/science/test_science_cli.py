@@ -38,6 +38,20 @@ def test_the_way_from_rows_to_table(dpf, project):
     assert read_json(project.transfer)["methods"]["heads_only"]["complete"]
 
 
+def test_studies_are_run_told_and_not_run_again(dpf, studied):
+    dpf("tune", "dpf", "--jobs", "1")
+    code, said, _ = dpf("study", "temperature", "--jobs", "1")
+    assert code == 0
+    assert "4 cells, 0 were there" in said
+    assert "weights: Weights" not in said
+    points = read_json(studied.studies)["studies"]
+    assert points["temperature"]["points"]["0.1"]["num_cells"] == 2
+    assert points["weights"]["points"]["equal"]["num_cells"] == 0
+    code, said, _ = dpf("study", "temperature", "--jobs", "1", "--json")
+    assert json.loads(said)["studies"].keys() == {"temperature"}
+    assert "0.1    2 of 2" in dpf("study", "--list")[1]
+
+
 @pytest.mark.parametrize(
     "words", [("status",), ("transfer",), ("cell", "heads_only", "mood", "13")]
 )
@@ -74,13 +88,17 @@ def test_what_is_refused_is_one_sentence(dpf, words, says):
         (("run", "sport"), "a method must be one of dpf"),
         (("run", "spot"), "must have the record of its tuning, got none (spot"),
         (("cell", "sport", "mood", "13"), "a method must be one of dpf"),
+        (("study", "--jobs", "0"), "--jobs must be >= 1, got 0"),
+        (("matrix",), "must have the record of its tuning, got none (heads_only"),
+        (("study", "temprature"), "Did you mean 'temperature'"),
+        (("study",), "must have the record of its tuning, got none (dpf"),
         (("cell", "dpf", "topic", "13"), "the target must be one of mood, pick, got 'topic'"),
         (("cell", "dpf", "mood", "7"), "the seed must be one of 13, 21, got 7"),
         (("cell", "spot", "mood", "13"), "must have the record of its tuning, got none (spot"),
     ],
 )
-def test_wrong_words_are_refused_before_rows_are_built(dpf, project, words, says):
-    shutil.rmtree(project.gym)  # without a mirror the first look at rows would be refused
+def test_wrong_words_are_refused_before_rows_are_built(dpf, studied, words, says):
+    shutil.rmtree(studied.gym)  # without a mirror the first look at rows would be refused
     code, _, error = dpf(*words)
     assert code == 1
     assert says in error
@@ -108,7 +126,9 @@ def test_without_rows_and_without_a_mirror_one_sentence_says_what_to_name(dpf, p
     assert "--mirror DIR or DPF_MIRROR" in error
 
 
-@pytest.mark.parametrize("command", ["check", "tune", "run", "cell", "status", "transfer"])
+@pytest.mark.parametrize(
+    "command", ["check", "tune", "run", "cell", "status", "transfer", "study", "matrix"]
+)
 def test_every_command_has_its_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["science", command, "--help"])

@@ -10,6 +10,9 @@ from pipeline.science.report import METHODS, build_report, current_commit, write
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
 from pipeline.science.transfer import write_transfer
+from tests.pipeline.science.small_science import write_studies
+from tests.pipeline.science.test_curves import tell
+from tests.pipeline.science.test_matrix import MATRIX
 from tests.pipeline.science.test_transfer import SCORES, drop, fill
 
 EVIL = "<script>alert('x')</script>"
@@ -85,6 +88,34 @@ def test_a_page_without_any_gain_says_why(told):
     page = page_of(told)
     assert "dpf has no gain yet: single_task: 1 of 4 cells are missing" in text_of(page)
     assert "<figure" not in page
+
+
+def test_without_studies_the_page_says_so(told):
+    assert "There is no studies.yaml" in text_of(page_of(told))
+
+
+def test_a_study_without_cells_says_what_to_run(told):
+    write_studies(told)
+    page = text_of(page_of(told))
+    assert "0 of 4 cells are there. Run: dpf science study temperature" in page
+
+
+def test_a_whole_study_is_drawn_and_told(told):
+    page = page_of(tell(told))
+    figures = re.findall(r'<figure id="figure-study-(\w+)">', page)
+    assert figures == ["temperature", "weights"]
+    part = page.split('<section id="sensitivity">')[1].split("</section>")[0]
+    assert part.count('class="chosen"') == 2  # the defaults
+    assert "Command: dpf science study weights && dpf science report" in text_of(part)
+    assert "single_task scores 0.500 on the same cells" in text_of(part)
+
+
+def test_the_matrix_is_drawn_where_it_is_there(told):
+    assert "Run: dpf science matrix" in text_of(page_of(told))
+    write_json(told.matrix, MATRIX)
+    page = page_of(told)
+    assert re.findall(r'<figure id="figure-(matrix|scheduler)">', page) == ["matrix", "scheduler"]
+    assert "4 of 2 targets with seed 13" in text_of(page)
 
 
 def test_the_page_loads_nothing_from_elsewhere(told):

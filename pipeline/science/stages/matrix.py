@@ -1,0 +1,22 @@
+"""Try each source task's prompt on each target, where that is missing."""
+
+import sys
+
+from pipeline.refusals import in_one_sentence
+from pipeline.science.jobs import default_jobs
+from pipeline.science.layout import Layout
+from pipeline.science.matrix import run_matrix
+from pipeline.science.protocol import open_place
+
+
+@in_one_sentence("science matrix")
+def main() -> int:
+    """Write the records and return the exit code."""
+    place = open_place(Layout(), mirror=None, jobs=1)
+    done = run_matrix(place, num_processes=default_jobs(place.settings))
+    print(f"{done.ran} targets, {done.kept} were recorded")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

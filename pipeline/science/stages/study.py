@@ -1,0 +1,25 @@
+"""Run the cells of a study that are missing."""
+
+import sys
+
+from pipeline.refusals import in_one_sentence
+from pipeline.science.jobs import default_jobs
+from pipeline.science.layout import Layout
+from pipeline.science.protocol import open_place
+from pipeline.science.studies_file import load_studies
+from pipeline.science.studying import run_studies
+
+
+@in_one_sentence("science study")
+def main() -> int:
+    """Write the records of the study that the command line names and return the exit code."""
+    place = open_place(Layout(), mirror=None, jobs=1)
+    studies = load_studies(place.layout.study_params, place.settings)
+    jobs = default_jobs(place.settings)
+    done = run_studies(place, studies, sys.argv[1:], num_processes=jobs)
+    print(f"{done.ran} cells, {done.kept} were recorded")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import pytest
+
+from dpf_core.errors import ConfigError
+from pipeline.science.layout import STUDIES
+from pipeline.science.settings import PARAMS
+from pipeline.science.settings_file import load_science
+from pipeline.science.studies import variant
+from pipeline.science.studies_file import load_studies
+from tests.pipeline.science.small_science import write_studies
+
+
+def load(layout, **changes):
+    write_studies(layout, **changes)
+    settings = load_science(layout.params)
+    return load_studies(layout.study_params, settings), settings
+
+
+def points(**found):
+    """Return changes of the temperature study, which has a default besides."""
+    return {"studies__temperature__points": {"0.9": {}, **found}}
+
+
+def test_the_projects_own_studies_can_all_be_run():
+    studies = load_studies(STUDIES, load_science(PARAMS))
+    assert len(studies.targets) >= 8
+    assert len(studies.seeds) == 3
+    assert studies.studies.keys() >= {
+        "temperature", "pool_size", "prompt_length", "prompted_depth", "gate", "scheduler",
+        "loss_weights",
+        "num_tasks_fixed_total", "num_tasks_fixed_per_task",
+    }  # fmt: skip
+
+
+def test_equal_examples_of_each_task_are_equal_up_to_a_step():
+    settings = load_science(PARAMS)
+    studies = load_studies(STUDIES, settings)
+    found = [
+        variant(settings, studies, point)
+        for point in studies.study("num_tasks_fixed_per_task").points
+    ]
+    steps = [one.sources["dpf"].train.max_steps / len(one.gym.sources) for one in found]
+    assert max(steps) - min(steps) < 0.5 / 4
+
+
+def test_a_point_changes_source_and_method_alike_and_nothing_else(studied):
+    studies, settings = load(studied)
+    found = variant(settings, studies, studies.study("temperature").points[0])
+    assert found.sources["dpf"].model.temperature == 0.1
+    assert found.methods["dpf"].model.temperature == 0.1
+    assert found.sources["single_task"] == settings.sources["single_task"]
+    assert (found.gym, found.backbone, found.gain) == (
+        settings.gym,
+        settings.backbone,
+        settings.gain,
+    )
+
+
+def test_every_point_has_the_training_of_the_file(studied):
+    studies, settings = load(studied)
+    for study in studies.studies.values():
+        for point in study.points:
+            assert variant(settings, studies, point).sources["dpf"].train.max_steps == 3
+
+
+def test_fewer_source_tasks_are_the_first_of_the_order_in_the_order_of_the_table(studied):
+    studies, settings = load(studied, **points(**{"1": {"num_sources": 1}}))
+    found = variant(settings, studies, studies.study("temperature").points[1])
+    assert found.gym.sources == ("sound",)
+    assert found.gym.targets == settings.gym.targets
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"method": "dfp"}, r"method in .*studies.yaml must be one of .* got 'dfp'. Did you mean"),
+        ({"method": "heads_only"}, "must start from a source model, got heads_only"),
+        ({"method": 3}, "method of .*studies.yaml must be str, got 3"),
+        (
+            {"targets": ["topic"]},
+            "targets in .* must be one of mood, pick, got 'topic'",
+        ),
+        ({"targets": []}, "targets in .* at least one once, got"),
+        ({"targets": ["mood", "mood"]}, "targets in .* at least one once, got"),
+        ({"seeds": [7]}, "seeds in .* must be one of 13, 21, got 7"),
+        ({"source_order": ["sound"]}, "must name every source task .* once, got sound"),
+        ({"source_training": {"max_step": 3}}, "got 'max_step'. Did you mean 'max_steps'"),
+        ({"source_training": None}, "source_training in .* must be a mapping, got None"),
+        ({"ablations": {}}, "a part of .*studies.yaml must be one of .*got 'ablations'"),
+        ({"studies": {}}, "must name at least one, got none"),
+        ({"studies": {"A B": {}}}, "a name in studies of .* got 'A B'"),
+        ({"studies__weights": {"title": "x", "kind": "bars"}}, "got no points"),
+        (
+            {"studies__weights__kind": "line"},
+            "kind of the study weights .* bars, got 'line'",
+        ),
+        ({"studies__weights__kind": "curve"}, "must be numbers, got 'equal' .*kind: bars"),
+        ({"studies__weights__points": {"equal": {}, "one": {}}}, "got equal, one"),
+        ({"studies__weights__points": {"a": {"model": {"pool_size": 2}}}}, "got none. Write"),
+        ({"studies__weights__points": {"../a": {}}}, "got '../a': a file is named after it"),
+        ({"studies__weights__points": {0.9: {}}}, "in quotes, got 0.9"),
+        (points(**{"1": {"models": {}}}), "a part of the point 1 .*got 'models'. Did you mean"),
+        (points(**{"1": {"model": {"method": "mpt"}}}), "must not replace 'method', got 'mpt'"),
+        (points(**{"1": {"model": {"temp": 3}}}), "got 'temp'.* of the point 1 of the study"),
+        (points(**{"1": {"model": {"pool_size": 0}}}), "got 0 .*of the point 1 of the study temp"),
+        (points(**{"1": {"model": {"temperature": 0.9}}}), "got 0.9 and 1 of the same model"),
+        (points(**{"1": {"model": {"attention_size": 8}}}), "got 0.9 and 1 of the same model"),
+        (points(**{"1": {"num_sources": 2}}), r"num_sources must be in \[1, 2\), got 2"),
+        (points(**{"1": {"num_sources": 0}}), r"num_sources must be in \[1, 2\), got 0"),
+        (points(**{"1": {"num_sources": "1"}}), "num_sources of the point 1 .* must be int"),
+    ],
+)
+def test_what_is_wrong_is_refused_in_a_sentence_that_names_it(studied, changes, says):
+    with pytest.raises(ConfigError, match=says):
+        load(studied, **changes)
+
+
+def test_a_missing_file_is_one_sentence(project):
+    with pytest.raises(ConfigError, match=r"absent.yaml"):
+        load_studies(Path("absent.yaml"), load_science(project.params))
