@@ -1,4 +1,4 @@
-"""`dpf science study` and `matrix`: what settings and source prompts are worth, thinly."""
+"""`dpf science study`, `matrix` and `append`: what settings, prompts and new tasks do, thinly."""
 
 import argparse
 import contextlib
@@ -24,6 +24,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Register the commands."""
     _add_study(commands)
     _add_matrix(commands)
+    _add_append(commands)
 
 
 def _add_study(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,6 +64,42 @@ def _add_matrix(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add_rows(parser)
     add_jobs(parser)
+
+
+def _add_append(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        commands,
+        "append",
+        run_append,
+        "let every target join the pool",
+        "Adapt every target beside the pool, which stays as it is, join them one after another, "
+        "and compare the earlier tasks' fused prompts and logits bit by bit. Writes "
+        "data/metrics/science/append.json.",
+    )
+    parser.add_argument(
+        "method", nargs="?", metavar="METHOD", help="of dpf (default: the challenger)"
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="few-shot seed (default: the first of gym.seeds)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the record as JSON")
+    add_rows(parser)
+
+
+def run_append(args: argparse.Namespace) -> int:
+    """Let every target join the pool, and say what changed."""
+    from pipeline.science.appending import append_targets, describe
+    from pipeline.science.settings import check_choice
+    from pipeline.science.tuning import Sweep
+
+    settings, layout = settings_of(args), layout_of(args)
+    name = args.method or settings.gain.challenger
+    seed = settings.gym.seeds[0] if args.seed is None else args.seed
+    check_choice(seed, settings.gym.seeds, "a seed")
+    Sweep(settings, layout, name).require()
+    record = append_targets(open_science(args, jobs=1), name, seed)
+    print(json.dumps(record, indent=2) if args.json else describe(record))
+    return 1 if record["changed_prompts"] or record["changed_rows"] else 0
 
 
 def run_matrix(args: argparse.Namespace) -> int:

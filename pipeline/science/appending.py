@@ -7,6 +7,7 @@ here that is looked at, on real rows, and recorded.
 import sys
 import time
 from collections.abc import Sequence
+from statistics import median
 
 import torch
 from tqdm import tqdm
@@ -19,8 +20,9 @@ from dpf_core.files import write_json
 from dpf_core.model import DPFModel
 from pipeline.science.cell import adapt
 from pipeline.science.jobs import Place
-from pipeline.science.keys import Json, code_hash
+from pipeline.science.keys import Json, code_hash, data_key, digest, method_setup
 from pipeline.science.lock import alone
+from pipeline.science.records import read_record
 from pipeline.science.running import key_of_source, make_sources
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
@@ -31,6 +33,8 @@ _BATCH_ROWS = 32
 
 def append_targets(place: Place, name: str, seed: int) -> Json:
     """Let every target join the pool of a method's source, and return and record what changed.
+
+    A record of the same settings, rows and machine is returned as it is.
 
     Args:
         place: Where it runs.
@@ -56,6 +60,12 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
             f"the mode of targets that join a pool must be append or private, got joint ({name}, "
             f"{place.layout.params}). Name another method."
         )
+    setup = method_setup(settings, method, point, place.environment, source_key)
+    targets = [data_key(place.gym, target, seed) for target in settings.gym.targets]
+    key = digest([name, setup, targets, seed])
+    recorded = read_record(place.layout.append_record)
+    if recorded is not None and recorded.get("key") == key:
+        return recorded
     with alone(place.layout):
         make_sources(place, {name}, num_processes=1)
         worker = place.worker()
@@ -75,16 +85,28 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
                 ),
             }
         record = {
+            "key": key,
             "method": name,
             "setting": dict(point.values),
             "seed": seed,
-            "source": source_key,
             "code": code_hash(),
             "tasks": tasks,
             **compare(source, joined, _rows_of_sources(worker, source, method.source)),
         }
         write_json(place.layout.append_record, record)
         return record
+
+
+def describe(record: Json) -> str:
+    """Return a record in words."""
+    seconds = sorted(task["seconds"] for task in record["tasks"].values())
+    return (
+        f"{len(seconds)} tasks joined {record['earlier_tasks']}, each in {seconds[0]:.0f} to "
+        f"{seconds[-1]:.0f} s (median {median(seconds):.0f})\n"
+        f"fused prompts of earlier tasks that changed: {record['changed_prompts']} of "
+        f"{record['earlier_tasks']}\n"
+        f"rows whose logits changed: {record['changed_rows']} of {record['compared_rows']}"
+    )
 
 
 @torch.inference_mode()

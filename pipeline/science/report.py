@@ -18,6 +18,7 @@ from pipeline.pages import page_environment, picture
 from pipeline.report_words import FILTERS
 from pipeline.science.curves import build_studies
 from pipeline.science.figures import science_figures
+from pipeline.science.ideas import read_ideas
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.matrix import read_matrix
@@ -153,6 +154,8 @@ def build_report(layout: Layout, *, commit: str) -> str:
                 protocol=read_record(layout.protocol) or {},
                 studies=studies,
                 matrix=matrix,
+                ideas=read_ideas(layout),
+                append=read_record(layout.append_record),
                 figures=_figures(table, studies, matrix, commit),
                 commit=commit,
                 command=_COMMAND,

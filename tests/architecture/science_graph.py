@@ -49,6 +49,7 @@ def records(stage: str) -> list[str]:
         "study": [layout.study(ITEM)],
         "curves": [layout.studies],
         "matrix": [layout.matrix],
+        "append": [layout.append_record],
     }
     return sorted(path.as_posix() for path in paths[stage])
 
@@ -60,6 +61,7 @@ def deps(stage: str) -> list[str]:
         "cells": ("protocol", "sources", "tuning"),
         "transfer": ("protocol", "sources", "tuning", "cells"),
         "study": ("protocol", "tuning"), "matrix": ("protocol", "sources", "tuning"),
+        "append": ("protocol", "sources", "tuning"),
         "curves": ("protocol", "sources", "tuning", "cells"),
     }  # fmt: skip
     data = [path for name in before[stage] for path in records(name)]

@@ -3,7 +3,7 @@ import torch
 
 from dpf_core.errors import ConfigError
 from dpf_core.files import read_json
-from pipeline.science.appending import append_targets, compare
+from pipeline.science.appending import append_targets, compare, describe
 from pipeline.science.running import tune
 from tests.pipeline.science.small_science import DPF, JOINT, place, write_params
 
@@ -23,6 +23,15 @@ def test_targets_that_join_a_pool_change_no_bit_of_its_tasks(project, backbone_f
     assert record["compared_rows"] == 4  # two held-out rows of each source task
     assert list(record["tasks"]) == ["mood", "pick"]
     assert record == read_json(project.append_record)
+    assert "fused prompts of earlier tasks that changed: 0 of 2" in describe(record)
+
+
+def test_what_is_recorded_is_not_run_again(project, monkeypatch):
+    first = appended(project)
+    monkeypatch.setattr("pipeline.science.appending.adapt", None)
+    assert append_targets(place(project), "dpf", 13) == first
+    with pytest.raises(TypeError, match="not callable"):
+        append_targets(place(project), "dpf", 21)
 
 
 def test_a_pool_that_was_trained_on_is_found_to_have_changed(project):

@@ -52,6 +52,19 @@ def test_studies_are_run_told_and_not_run_again(dpf, studied):
     assert "0.1    2 of 2" in dpf("study", "--list")[1]
 
 
+def test_targets_join_the_pool_and_leave_its_tasks_alone(dpf, project):
+    assert "dpf science tune dpf" in dpf("append")[2]
+    dpf("tune", "dpf", "--jobs", "1")
+    code, said, _ = dpf("append")
+    assert code == 0
+    assert said.splitlines()[1:] == [
+        "fused prompts of earlier tasks that changed: 0 of 2",
+        "rows whose logits changed: 0 of 4",
+    ]
+    assert json.loads(dpf("append", "dpf", "--json")[1]) == read_json(project.append_record)
+    assert "must be one of 13, 21, got 14" in dpf("append", "--seed", "14")[2]
+
+
 @pytest.mark.parametrize(
     "words", [("status",), ("transfer",), ("cell", "heads_only", "mood", "13")]
 )

@@ -171,3 +171,33 @@ def test_every_method_of_the_project_is_explained():
 
 def test_a_folder_that_is_no_repository_has_no_commit(tmp_path):
     assert current_commit(tmp_path) == "no commit: not a Git repository"
+
+
+def section(page, name):
+    return text_of(page.split(f'<section id="{name}">')[1].split("</section>")[0])
+
+
+def test_what_was_tried_is_on_the_page_with_its_differences(told):
+    assert "There is no ideas.json" in section(page_of(told), "ideas")
+    idea = {"expected": "More.", "against": None}
+    old = {"name": "old", "verdict": "kept", "scores": {"mood": {"13": 0.5}, "pick": {"13": 0.6}}}
+    new = {"name": EVIL, "verdict": "lost", "scores": {"mood": {"13": 0.4}, "pick": {"13": 0.4}}}
+    write_json(told.ideas, {"ideas": [idea | old, idea | new | {"against": "old"}]})
+    page = page_of(told)
+    assert EVIL not in page
+    assert f"{EVIL} against old More. 0.400 \N{MINUS SIGN}0.150 0.050 2 lost" in section(
+        page, "ideas"
+    )
+
+
+def test_what_joining_did_is_on_the_page(told):
+    assert "Run: dpf science append" in section(page_of(told), "append")
+    record = {
+        "method": "dpf", "seed": 13, "earlier_tasks": 2, "changed_prompts": 0,
+        "compared_rows": 1234, "changed_rows": 0,
+        "tasks": {"mood": {"seconds": 1.23, "num_trainable": 500, "dev_score": 0.25}},
+    }  # fmt: skip
+    write_json(told.append_record, record)
+    found = section(page_of(told), "append")
+    assert "2 fused prompts 0 changed by any bit, and of 1,234 rows the logits of 0 ." in found
+    assert "mood 1.2 500 0.250" in found

@@ -1,0 +1,22 @@
+"""Let every target join the pool, where that is not recorded; fail if an earlier task changed."""
+
+import sys
+
+from pipeline.refusals import in_one_sentence
+from pipeline.science.appending import append_targets, describe
+from pipeline.science.layout import Layout
+from pipeline.science.protocol import open_place
+
+
+@in_one_sentence("science append")
+def main() -> int:
+    """Write the record and return the exit code."""
+    place = open_place(Layout(), mirror=None, jobs=1)
+    settings = place.settings
+    record = append_targets(place, settings.gain.challenger, settings.gym.seeds[0])
+    print(describe(record))
+    return 1 if record["changed_prompts"] or record["changed_rows"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
