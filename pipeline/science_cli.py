@@ -1,10 +1,13 @@
 """`dpf science`: how well prompts transfer, thin over pipeline/science/."""
 
 import argparse
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dpf_core.errors import DPFError
 
 if TYPE_CHECKING:
     from pipeline.science.jobs import Place
@@ -12,9 +15,9 @@ if TYPE_CHECKING:
     from pipeline.science.settings import ScienceSettings
 
 _EPILOG = (
-    "Rows come from a mirror of CrossFit's sources: --mirror DIR or DPF_MIRROR. They are built "
-    "once, into data/science/. `dpf science tune`, `dpf science run` and `dpf science transfer`, "
-    "in this order, make all that is missing."
+    "Rows come from a mirror of CrossFit's sources, --mirror DIR or DPF_MIRROR, or from the hub, "
+    "--source hub. They are built once, into data/science/. `dpf science tune`, `dpf science run` "
+    "and `dpf science transfer`, in this order, make all that is missing."
 )
 
 
@@ -42,7 +45,7 @@ def run_check(args: argparse.Namespace) -> int:
     from pipeline.science.protocol import build_protocol
 
     jobs = _jobs(_settings(args), args)
-    record = build_protocol(_layout(args), mirror=args.mirror, jobs=jobs)
+    record = build_protocol(_layout(args), mirror=args.mirror, jobs=jobs, source=args.source)
     counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
     print(", ".join(counts))
     return 0
@@ -228,8 +231,25 @@ def _add(
         metavar="DIR",
         help="folder that holds pipeline/science/params.yaml and data/ (default: this one)",
     )
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--params",
+        type=Path,
+        metavar="FILE",
+        help="other settings, such as pipeline/science/configurations/t5.yaml; what follows from "
+        "them lies in configurations/NAME of data/science/ and data/metrics/science/",
+    )
+    parser.set_defaults(run=functools.partial(_run_of_params, run))
     return parser
+
+
+def _run_of_params(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command; with --params, what is refused names the file, for cures need the option."""
+    try:
+        return run(args)
+    except DPFError as error:
+        if args.params is not None:
+            error.args = (f"{error} (every command with --params {args.params})",)
+        raise
 
 
 def _add_methods(parser: argparse.ArgumentParser) -> None:
@@ -242,6 +262,12 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mirror", metavar="DIR", help="folder of parquet files (default: $DPF_MIRROR)"
     )
+    parser.add_argument(
+        "--source",
+        choices=("mirror", "hub"),
+        default="mirror",
+        help="of rows that are not built yet (default: mirror)",
+    )
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
@@ -250,14 +276,14 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="processes, >= 1; results do not depend on it (default: cores divided by "
-        "runtime.num_threads, at most 8)",
+        "runtime.num_threads, at most 8; on a GPU 1)",
     )
 
 
 def _layout(args: argparse.Namespace) -> "Layout":
     from pipeline.science.layout import Layout
 
-    return Layout.below(args.project)
+    return Layout.below(args.project, args.params)
 
 
 def _settings(args: argparse.Namespace) -> "ScienceSettings":
@@ -270,7 +296,9 @@ def _place(args: argparse.Namespace, jobs: int, *, record: bool = True) -> "Plac
     """Open the science, which may build its rows: what can be refused before, is before."""
     from pipeline.science.protocol import open_place
 
-    return open_place(_layout(args), mirror=args.mirror, jobs=jobs, record=record)
+    return open_place(
+        _layout(args), mirror=args.mirror, jobs=jobs, record=record, source=args.source
+    )
 
 
 def _jobs(settings: "ScienceSettings", args: argparse.Namespace) -> int:
