@@ -1,9 +1,12 @@
 """What the commands of `dpf science` have in common: arguments, and what follows from them."""
 
 import argparse
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dpf_core.errors import DPFError
 
 if TYPE_CHECKING:
     from pipeline.science.jobs import Place
@@ -11,9 +14,9 @@ if TYPE_CHECKING:
     from pipeline.science.settings import ScienceSettings
 
 EPILOG = (
-    "Rows come from a mirror of CrossFit's sources: --mirror DIR or DPF_MIRROR. They are built "
-    "once, into data/science/. `dpf science tune`, `dpf science run` and `dpf science transfer`, "
-    "in this order, make all that is missing."
+    "Rows come from a mirror of CrossFit's sources, --mirror DIR or DPF_MIRROR, or from the hub, "
+    "--source hub. They are built once, into data/science/. `dpf science tune`, `dpf science run` "
+    "and `dpf science transfer`, in this order, make all that is missing."
 )
 
 
@@ -33,14 +36,37 @@ def add_command(
         metavar="DIR",
         help="folder that holds pipeline/science/params.yaml and data/ (default: this one)",
     )
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--params",
+        type=Path,
+        metavar="FILE",
+        help="other settings, such as pipeline/science/configurations/t5.yaml; what follows from "
+        "them lies in configurations/NAME of data/science/ and data/metrics/science/",
+    )
+    parser.set_defaults(run=functools.partial(_run_of_params, run))
     return parser
+
+
+def _run_of_params(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command; with --params, what is refused names the file, for cures need the option."""
+    try:
+        return run(args)
+    except DPFError as error:
+        if args.params is not None:
+            error.args = (f"{error} (every command with --params {args.params})",)
+        raise
 
 
 def add_rows(parser: argparse.ArgumentParser) -> None:
     """Let a command build rows that are not there yet."""
     parser.add_argument(
         "--mirror", metavar="DIR", help="folder of parquet files (default: $DPF_MIRROR)"
+    )
+    parser.add_argument(
+        "--source",
+        choices=("mirror", "hub"),
+        default="mirror",
+        help="of rows that are not built yet (default: mirror)",
     )
 
 
@@ -51,7 +77,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="processes, >= 1; results do not depend on it (default: cores divided by "
-        "runtime.num_threads, at most 8)",
+        "runtime.num_threads, at most 8; on a GPU 1)",
     )
 
 
@@ -59,7 +85,7 @@ def layout_of(args: argparse.Namespace) -> "Layout":
     """Return where the project's files are."""
     from pipeline.science.layout import Layout
 
-    return Layout.below(args.project)
+    return Layout.below(args.project, args.params)
 
 
 def settings_of(args: argparse.Namespace) -> "ScienceSettings":
@@ -81,7 +107,9 @@ def open_science(args: argparse.Namespace, jobs: int, *, record: bool = True) ->
     """
     from pipeline.science.protocol import open_place
 
-    return open_place(layout_of(args), mirror=args.mirror, jobs=jobs, record=record)
+    return open_place(
+        layout_of(args), mirror=args.mirror, jobs=jobs, record=record, source=args.source
+    )
 
 
 def jobs_of(settings: "ScienceSettings", args: argparse.Namespace) -> int:

@@ -46,7 +46,7 @@ def run_check(args: argparse.Namespace) -> int:
     from pipeline.science.protocol import build_protocol
 
     jobs = jobs_of(settings_of(args), args)
-    record = build_protocol(layout_of(args), mirror=args.mirror, jobs=jobs)
+    record = build_protocol(layout_of(args), mirror=args.mirror, jobs=jobs, source=args.source)
     counts = [f"{len(record[part])} {part}" for part in ("targets", "sources", "leaks")]
     print(", ".join(counts))
     return 0

@@ -8,18 +8,16 @@ and has a learning rate at which prompts learn. With bf16 the Trainer's own swit
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from dpf_core.backbone.files import resolve_directory
-from dpf_core.backbone.quiet import quiet_transformers
 from dpf_core.config import BackboneConfig, Precision
 from dpf_core.gym.reader import Row
 from pipeline.bench.settings import BenchSettings
 from pipeline.bench.workload import SEED, Workload
+from pipeline.peft_classifier import PeftClassifier
 
 OnStep = Callable[[int], None]
 
@@ -36,41 +34,36 @@ class PeftPeer:
     def __init__(
         self, workload: Workload, settings: BenchSettings, precision: Precision = "fp32"
     ) -> None:
-        from peft import PromptTuningConfig, TaskType, get_peft_model
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from peft import PromptTuningConfig, TaskType
 
         self.workload, self.settings, self.precision = workload, settings, precision
         self.trained_rows: list[str] = []
         """Names of the rows that were put into batches, in their order."""
-        directory = resolve_directory(BackboneConfig(name=settings.backbone))
-        self.tokenizer = AutoTokenizer.from_pretrained(directory)
         counts = [len(task.labels) for task in workload.tasks]
         self.offsets = [sum(counts[:i]) for i in range(len(counts))]
-        torch.manual_seed(SEED)
-        with quiet_transformers():  # a classifier without weights is as it must be
-            base = AutoModelForSequenceClassification.from_pretrained(
-                directory, num_labels=sum(counts), dtype=torch.float32
-            )
-        config = PromptTuningConfig(
-            task_type=TaskType.SEQ_CLS, num_virtual_tokens=settings.prompt_length
+        self.classifier = PeftClassifier(
+            resolve_directory(BackboneConfig(name=settings.backbone)),
+            sum(counts),
+            PromptTuningConfig(
+                task_type=TaskType.SEQ_CLS, num_virtual_tokens=settings.prompt_length
+            ),
+            max_length=settings.max_length,
+            seed=SEED,
         )
-        self.model: Any = get_peft_model(base, config)
+        self.model = self.classifier.model
 
     def train(self, on_step: OnStep) -> None:
         """Train all batches; `on_step` gets the number of steps done, 0 before the first."""
-        from transformers import PrinterCallback, Trainer
-
-        with TemporaryDirectory(prefix="dpf-bench-") as folder:
-            trainer = Trainer(
-                model=self.model,
-                args=self._arguments(Path(folder)),
-                train_dataset=self._examples(),
-                data_collator=self._collate,
-                callbacks=[_callback(on_step)],
-            )
-            trainer.remove_callback(PrinterCallback)
-            with quiet_transformers():
-                trainer.train()
+        self.classifier.train(
+            self._examples(),
+            on_step,
+            device=self.settings.device,
+            collate=self._collate,
+            per_device_train_batch_size=self.workload.batch_size,
+            max_steps=self.workload.num_steps,
+            learning_rate=self.settings.peer_learning_rate,
+            bf16=self.precision == "bf16",
+        )
 
     @torch.inference_mode()
     def held_out_quality(self) -> tuple[float, float]:
@@ -78,27 +71,20 @@ class PeftPeer:
 
         Both are means over the tasks, as those of our side are.
         """
-        self.model.eval()
         scored = [self._score(task, rows) for task, rows in enumerate(self.workload.held_out_rows)]
         losses, accuracies = zip(*scored, strict=True)
         return sum(losses) / len(scored), sum(accuracies) / len(scored)
 
     def token_ids(self, text: str) -> list[int]:
         """Return the tokens of an input, cut as on our side."""
-        encoded = self.tokenizer(text, truncation=True, max_length=self.settings.max_length)
-        ids: list[int] = encoded["input_ids"]
-        return ids
+        return self.classifier.token_ids(text)
 
     def _score(self, task: int, rows: Sequence[Row]) -> tuple[float, float]:
-        spec, size = self.workload.tasks[task], self.settings.batch_size
+        spec, first = self.workload.tasks[task], self.offsets[task]
         labels = torch.tensor([spec.labels.index(row.output) for row in rows])
-        parts = []
-        for start in range(0, len(rows), size):
-            features = [{"input_ids": self.token_ids(r.input)} for r in rows[start : start + size]]
-            batch = self.tokenizer.pad(features, return_tensors="pt").to(self.model.device)
-            parts.append(self.model(**batch).logits.float().cpu())
-        first = self.offsets[task]
-        logits = torch.cat(parts)[:, first : first + len(spec.labels)]
+        features = [{"input_ids": self.token_ids(row.input)} for row in rows]
+        every = self.classifier.logits(features, self.settings.batch_size)
+        logits = every[:, first : first + len(spec.labels)]
         loss = torch.nn.functional.cross_entropy(logits, labels)
         return float(loss), float((logits.argmax(dim=1) == labels).float().mean())
 
@@ -116,42 +102,6 @@ class PeftPeer:
         }
 
     def _collate(self, examples: Sequence[dict[str, Any]]) -> Any:
-        from transformers import DataCollatorWithPadding
-
         self.trained_rows += [example["row_id"] for example in examples]
         features = [{k: v for k, v in example.items() if k != "row_id"} for example in examples]
-        return DataCollatorWithPadding(self.tokenizer)(features)
-
-    def _arguments(self, folder: Path) -> Any:
-        from transformers import TrainingArguments
-
-        return TrainingArguments(
-            output_dir=str(folder),
-            per_device_train_batch_size=self.workload.batch_size,
-            max_steps=self.workload.num_steps,
-            learning_rate=self.settings.peer_learning_rate,
-            bf16=self.precision == "bf16",
-            use_cpu=self.settings.device.startswith("cpu"),
-            dataloader_pin_memory=not self.settings.device.startswith("cpu"),
-            train_sampling_strategy="sequential",
-            remove_unused_columns=False,  # the collator drops the row's name itself
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=SEED,
-        )
-
-
-def _callback(on_step: OnStep) -> Any:
-    from transformers import TrainerCallback
-
-    class Watch(TrainerCallback):
-        """Tells how many steps are done."""
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            on_step(0)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            on_step(state.global_step)
-
-    return Watch()
+        return self.classifier.collated(features)

@@ -54,7 +54,9 @@ class Place:
 
 
 def default_jobs(settings: ScienceSettings) -> int:
-    """Return the processes that keep this machine's cores busy, at most 8 for memory's sake."""
+    """Return the processes that keep this machine busy: of a GPU one, else at most 8 for memory."""
+    if settings.runtime.device != "cpu":
+        return 1
     return max(1, min(_MOST_JOBS, (os.cpu_count() or 1) // settings.runtime.num_threads))
 
 

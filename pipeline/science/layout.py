@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpf_core.errors import ConfigError
 from pipeline import paths
-from pipeline.science.settings import PARAMS
+from pipeline.science.settings import PARAMS, is_name
 
 STUDIES = PARAMS.with_name("studies.yaml")
 """What of a method is varied, and how."""
@@ -28,11 +29,33 @@ class Layout:
     """The summary of all studies."""
 
     @classmethod
-    def below(cls, root: Path) -> "Layout":
-        """Return the same in another project folder."""
+    def below(cls, root: Path, params: Path | None = None) -> "Layout":
+        """Return the same in another project folder, or for another file of settings.
+
+        Args:
+            root: The project's folder.
+            params: Another file than the project's own; what follows from it lies in folders of the
+                file's name. None for the project's.
+
+        Raises:
+            ConfigError: No folder can have the file's name.
+        """
         usual = cls()
+        own = root / usual.params
+        if params is not None and params.resolve() != own.resolve():
+            part = Path("configurations", _folder_name(params))
+            metrics = root / usual.metrics / part
+            transfer = metrics / usual.transfer.name
+            return cls(
+                params=params,
+                work=root / usual.work / part,
+                metrics=metrics,
+                transfer=transfer,
+                study_params=params.with_name(f"{params.stem}.studies.yaml"),
+                studies=metrics / usual.studies.name,
+            )
         return cls(
-            params=root / usual.params,
+            params=own,
             work=root / usual.work,
             metrics=root / usual.metrics,
             transfer=root / usual.transfer,
@@ -97,3 +120,12 @@ class Layout:
     def matrix(self) -> Path:
         """What each source task's prompt is worth on each target."""
         return self.metrics / "matrix.json"
+
+
+def _folder_name(params: Path) -> str:
+    if not is_name(params.stem):
+        raise ConfigError(
+            "a file of settings must have a name of lower-case letters, digits and '_', got "
+            f"{params.stem!r}: a folder of records is named after it ({params}). Rename it."
+        )
+    return params.stem

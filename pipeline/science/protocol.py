@@ -15,6 +15,7 @@ from pipeline.science.keys import Environment, data_key, source_data_key
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import (
+    MIRROR,
     MIRROR_VARIABLE,
     ScienceGym,
     build_science_gym,
@@ -27,7 +28,14 @@ from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
 
 
-def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = True) -> Place:
+def open_place(
+    layout: Layout,
+    *,
+    mirror: str | None,
+    jobs: int,
+    record: bool = True,
+    source: str = MIRROR,
+) -> Place:
     """Return where cells run, after every check that needs no training.
 
     The search for leaks reads all training rows, so it is made once for a gym.
@@ -37,6 +45,7 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = 
         mirror: Folder of parquet files, for rows that are not there yet.
         jobs: Processes that look for leaks.
         record: Write what was checked, where no record says it.
+        source: Of rows that are not there yet, see `rows.build_science_gym`.
 
     Raises:
         ConfigError: Settings are wrong, source and target sets overlap, or a mirror is needed.
@@ -45,7 +54,7 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = 
             the backbone cannot serve a task.
     """
     settings = load_science(layout.params)
-    gym = open_gym(layout.gym, settings.gym, mirror)
+    gym = open_gym(layout.gym, settings.gym, mirror, source)
     check_rows(gym, settings.gym)
     check_served(gym, settings)
     found = _found(gym, settings)
@@ -58,15 +67,17 @@ def open_place(layout: Layout, *, mirror: str | None, jobs: int, record: bool = 
     return Place(settings=settings, layout=layout, gym=gym, environment=Environment.here(settings))
 
 
-def build_protocol(layout: Layout, *, mirror: str | None, jobs: int) -> dict[str, Any]:
-    """Check the rows and record them; with a mirror, build first what has changed in it.
+def build_protocol(
+    layout: Layout, *, mirror: str | None, jobs: int, source: str = MIRROR
+) -> dict[str, Any]:
+    """Check the rows and record them; with a mirror or the hub, build first what has changed there.
 
     Raises:
         DPFError: As `open_place`.
     """
     settings = load_science(layout.params)
-    has_mirror = mirror or os.environ.get(MIRROR_VARIABLE)
-    gym = (build_science_gym if has_mirror else open_gym)(layout.gym, settings.gym, mirror)
+    has_rows = source != MIRROR or mirror or os.environ.get(MIRROR_VARIABLE)
+    gym = (build_science_gym if has_rows else open_gym)(layout.gym, settings.gym, mirror, source)
     check_rows(gym, settings.gym)
     check_served(gym, settings)
     return write_protocol(layout, settings, gym, jobs=jobs)

@@ -1,4 +1,4 @@
-"""The gym of targets and sources: built from a mirror once, and checked before anything is trained.
+"""The gym of targets and sources: built once, and checked before anything is trained.
 
 What needs no row (names, roles, related tasks) is checked in `sets.py`.
 """
@@ -19,10 +19,13 @@ from dpf_core.gym.leaks import find_leaks
 from dpf_core.gym.manifest import MANIFEST_FILE, Manifest, TaskRecord
 from dpf_core.gym.official import few_shot_file, full_train_file
 from dpf_core.gym.reader import Row, load_manifest, read_split
-from dpf_core.gym.sources import open_source
-from pipeline.science.settings import GymSettings, ScienceSettings
+from dpf_core.gym.sources import Source, open_source
+from pipeline.science.settings import GymSettings, ScienceSettings, check_choice
 
 MIRROR_VARIABLE = "DPF_MIRROR"
+MIRROR, HUB = SOURCES = ("mirror", "hub")
+"""Where CrossFit's rows can come from; whichever it is, the manifest says how they compare with the
+official files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,16 @@ class ScienceGym:
             )
 
 
-def open_gym(folder: Path, settings: GymSettings, mirror: str | None) -> ScienceGym:
-    """Return the gym, built from a mirror where it is not there or lacks a task.
+def open_gym(
+    folder: Path, settings: GymSettings, mirror: str | None, source: str = MIRROR
+) -> ScienceGym:
+    """Return the gym, built where it is not there or lacks a task.
 
     Args:
         folder: Of the gym.
         settings: Its tasks.
         mirror: Folder of parquet files; None for the one that the environment names, if any.
+        source: Where rows come from, one of SOURCES; see `build_science_gym`.
 
     Raises:
         ConfigError: Rows are needed and no mirror is named.
@@ -87,27 +93,44 @@ def open_gym(folder: Path, settings: GymSettings, mirror: str | None) -> Science
         manifest = load_manifest(folder)
         if wanted <= {task.name for task in manifest.tasks}:
             return ScienceGym(folder, manifest)
-    return build_science_gym(folder, settings, mirror)
+    return build_science_gym(folder, settings, mirror, source)
 
 
-def build_science_gym(folder: Path, settings: GymSettings, mirror: str | None) -> ScienceGym:
+def build_science_gym(
+    folder: Path, settings: GymSettings, mirror: str | None, source: str = MIRROR
+) -> ScienceGym:
     """Build the gym; tasks of an earlier one that did not change are taken over.
 
+    Args:
+        folder: Of the gym.
+        settings: Its tasks.
+        mirror: Folder of parquet files; of the source hub, a folder of its repositories that is
+            read in its place.
+        source: One of SOURCES. The hub is asked for what its cache does not hold.
+
     Raises:
-        ConfigError: No mirror is named.
+        ConfigError: There is no such source, or no mirror is named.
         GymError: A task cannot be built.
     """
+    rows = _open_source(folder, mirror, source)
+    selection = select_tasks(rows, sorted({*settings.targets, *settings.sources}))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return ScienceGym(folder, build_gym(rows, selection.specs, folder))
+
+
+def _open_source(folder: Path, mirror: str | None, name: str) -> Source:
+    check_choice(name, SOURCES, "--source")
+    if name == HUB:
+        return open_source(HUB, mirror_dir=Path(mirror) if mirror else None)
     mirror = mirror or os.environ.get(MIRROR_VARIABLE)
     if not mirror:
         raise ConfigError(
             f"the rows of CrossFit's tasks must come from a mirror, got none ({folder} does not "
             f"hold all tasks). Name it with --mirror DIR or {MIRROR_VARIABLE}: a folder of "
-            "parquet files, <source id>/<config or default>/<split>.parquet."
+            "parquet files, <source id>/<config or default>/<split>.parquet. Or take them from the "
+            "hub, with --source hub."
         )
-    source = open_source("mirror", mirror_dir=Path(mirror))
-    selection = select_tasks(source, sorted({*settings.targets, *settings.sources}))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return ScienceGym(folder, build_gym(source, selection.specs, folder))
+    return open_source(MIRROR, mirror_dir=Path(mirror))
 
 
 def check_rows(gym: ScienceGym, settings: GymSettings) -> None:
@@ -124,7 +147,7 @@ def check_rows(gym: ScienceGym, settings: GymSettings) -> None:
                 if not record.files[file].rows:
                     raise GymError(
                         f"a target must have {split} rows, got 0 ({name}, {file}). Remove it from "
-                        "gym.targets in pipeline/science/params.yaml, or correct its source."
+                        "gym.targets of the science's parameters, or correct its source."
                     )
 
 
@@ -150,7 +173,7 @@ def check_served(gym: ScienceGym, settings: ScienceSettings) -> None:
             raise GymError(
                 f"the {role} of a {model_type} backbone must be {' or '.join(served)}, got "
                 f"{gym.task(refused[0]).kind} ({', '.join(refused)}). Remove them from gym.{role} "
-                "in pipeline/science/params.yaml, or name a decoder or encoder-decoder there."
+                "of the science's parameters, or name a decoder or encoder-decoder there."
             )
     models = {f"methods.{name}": part.model for name, part in settings.methods.items()}
     models |= {f"sources.{name}": part.model for name, part in settings.sources.items()}
@@ -158,7 +181,7 @@ def check_served(gym: ScienceGym, settings: ScienceSettings) -> None:
     if headless and family.kind != "encoder":
         raise ConfigError(
             f"a method must be any but heads_only for a {model_type} backbone, which has no head, "
-            f"got it ({', '.join(headless)} in pipeline/science/params.yaml). Remove it."
+            f"got it ({', '.join(headless)} of the science's parameters). Remove it."
         )
 
 
@@ -168,8 +191,8 @@ def _model_type(path: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(
             f"a backbone's config.json must say its model_type, got {type(error).__name__}: "
-            f"{error} ({path}). Name a backbone that is whole (backbone.name in "
-            "pipeline/science/params.yaml)."
+            f"{error} ({path}). Name a backbone that is whole (backbone.name of "
+            "the science's parameters)."
         ) from error
 
 
@@ -190,8 +213,8 @@ def check_leaks(gym: ScienceGym, settings: GymSettings, *, jobs: int) -> list[di
         sources = ", ".join(sorted({leak.source for leak in refused}))
         raise GymError(
             f"sources must hold at most {settings.max_leak_fraction:.1%} of a target's test or "
-            f"few-shot rows, got {'; '.join(map(_describe, refused))}. Remove from gym.sources in "
-            f"pipeline/science/params.yaml: {sources}."
+            f"few-shot rows, got {'; '.join(map(_describe, refused))}. Remove from gym.sources of "
+            f"the science's parameters: {sources}."
         )
     return [leak.to_json() for leak in crossing]
 
@@ -211,7 +234,7 @@ def _file_name(record: TaskRecord, split: str, seed: int | None) -> str:
     if name not in record.files:
         raise GymError(
             f"a seed must be one that the task has files for, {', '.join(record.rows.train)}, got "
-            f"{seed} ({record.name}, no {name}). Correct the seed, or gym.seeds in "
-            "pipeline/science/params.yaml."
+            f"{seed} ({record.name}, no {name}). Correct the seed, or gym.seeds of "
+            "the science's parameters."
         )
     return name

@@ -1,5 +1,6 @@
 """The settings of the science; `settings_file.py` reads them from its params.yaml."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from dpf_core.errors import ConfigError
 from dpf_core.naming import nearest
 
 PARAMS = Path("pipeline/science/params.yaml")
+_NAME = re.compile(r"[a-z0-9_]+")
 
 WITHOUT_USE = (
     "seed", "max_train_rows", "dev_rows", "sampling_temperature", "loss_balancing",
@@ -143,6 +145,11 @@ class ScienceSettings:
         """
         check_choice(name, self.methods, "a method")
         return self.methods[name]
+
+
+def is_name(text: str) -> bool:
+    """Return whether a file or folder of records can be named so."""
+    return _NAME.fullmatch(text) is not None
 
 
 def check_choice(name: Any, choices: Any, what: str) -> None:

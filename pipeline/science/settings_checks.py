@@ -3,7 +3,6 @@
 The range of a single setting of the library is checked by its own dataclass.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from pipeline.science.settings import (
     SourceSettings,
     SweepPoint,
     check_choice,
+    is_name,
 )
 
-_NAME = re.compile(r"[a-z0-9_]+")
 _SHARED_PROMPTS = ("dpf", "shared_prompt", "mpt")
 """Methods whose tasks train prompts together, as `DPFModel.has_shared_prompts` says of a model."""
 
@@ -52,7 +51,7 @@ def check_name(name: object, section: str, path: Path) -> str:
     Raises:
         ConfigError: It cannot.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_name(name):
         raise ConfigError(
             f"a name in {section} of {path} must be of lower-case letters, digits and '_', got "
             f"{name!r}: files are named after it. Rename it."

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from dpf_core.errors import ConfigError, GymError, ProcessError
-from pipeline.science.jobs import run_jobs
-from tests.pipeline.science.small_science import place
+from pipeline.science.jobs import default_jobs, run_jobs
+from pipeline.science.settings_file import load_science
+from tests.pipeline.science.small_science import place, write_params
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,8 @@ def test_a_process_that_was_killed_ends_the_run_with_a_sentence(project):
 def test_the_number_of_processes_is_checked(project, jobs):
     with pytest.raises(ConfigError, match=f"--jobs must be >= 1, got {jobs}"):
         list(run_jobs(place(project), [], jobs))
+
+
+def test_a_gpu_is_given_to_one_process_unless_more_are_asked_for(project, backbone_folder):
+    write_params(project, backbone_folder, runtime__device="cuda")
+    assert default_jobs(load_science(project.params)) == 1

@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +49,28 @@ def test_rows_that_are_there_need_no_mirror(project, monkeypatch):
     assert open_gym(project.gym, settings(project), None).folder == project.gym
 
 
+def test_rows_of_the_hub_need_no_mirror_and_may_come_from_a_folder_of_repositories(
+    project, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setenv("DPF_MIRROR", "nowhere")
+    monkeypatch.setattr("pipeline.science.rows.build_gym", lambda source, *_: asked.append(source))
+    monkeypatch.setattr("pipeline.science.rows.select_tasks", lambda *_: SimpleNamespace(specs=()))
+    shutil.rmtree(project.gym)
+    for mirror in (None, str(tmp_path)):
+        open_gym(project.gym, settings(project), mirror, "hub")
+    assert [(source.name, source.directory) for source in asked] == [
+        ("hub", None),
+        ("hub", tmp_path),
+    ]
+
+
+def test_a_source_of_rows_that_does_not_exist_is_refused(project):
+    shutil.rmtree(project.gym)
+    with pytest.raises(ConfigError, match=r"--source must be one of mirror, hub, got 'hup'"):
+        open_gym(project.gym, settings(project), None, "hup")
+
+
 def test_a_target_without_dev_rows_is_refused(project):
     gym = gym_of(project)
     files = dict(gym.task("mood").files)
@@ -86,7 +109,7 @@ def test_free_text_is_refused_for_an_encoder_before_anything_is_trained(
         check_served(gym, settings)
     monkeypatch.setattr("pipeline.science.protocol.open_gym", lambda *_: gym)
     monkeypatch.setattr("pipeline.science.protocol.check_leaks", None)  # it is not come to
-    with pytest.raises(GymError, match=f"from gym.{role} in"):
+    with pytest.raises(GymError, match=f"from gym.{role} of"):
         open_place(project, mirror=None, jobs=1)
 
 

@@ -65,6 +65,27 @@ def test_targets_join_the_pool_and_leave_its_tasks_alone(dpf, project):
     assert "must be one of 13, 21, got 14" in dpf("append", "--seed", "14")[2]
 
 
+def test_other_settings_have_records_of_their_own(dpf, project, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_bytes(project.params.read_bytes())
+    shutil.copytree(project.gym, project.work / "configurations" / "other" / "gym")
+    options = ("--params", str(other))
+    dpf("tune", "single_task", "heads_only", "--jobs", "1", *options)
+    assert "4 cells, 0 were there" in dpf("run", "heads_only", "--jobs", "1", *options)[1]
+    assert dpf("status", *options)[1].splitlines()[-1].split() == ["all", "4", "of", "16"]
+    code, said, _ = dpf("transfer", *options)
+    assert code == 0
+    assert said.strip().endswith("data/metrics/science/configurations/other/transfer.json")
+    assert dpf("status")[1].splitlines()[-1].split() == ["all", "0", "of", "16"]
+
+
+def test_what_is_refused_of_other_settings_says_how_to_name_them(dpf, project, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_bytes(project.params.read_bytes())
+    error = dpf("run", "spot", "--params", str(other))[2]
+    assert f"Run: dpf science tune spot. (every command with --params {other})" in error
+
+
 @pytest.mark.parametrize(
     "words", [("status",), ("transfer",), ("cell", "heads_only", "mood", "13")]
 )
