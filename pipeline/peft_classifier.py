@@ -86,7 +86,8 @@ class PeftClassifier:
         self.model.eval()
         parts = []
         for start in range(0, len(features), batch_size):
-            batch = self.tokenizer.pad(features[start : start + batch_size], return_tensors="pt")
+            some: Any = features[start : start + batch_size]
+            batch = self.tokenizer.pad(some, return_tensors="pt")
             parts.append(self.model(**batch.to(self.model.device)).logits.float().cpu())
         return torch.cat(parts)
 

@@ -81,6 +81,18 @@ class Layout:
         """A method's cells."""
         return self.metrics / "cells" / f"{method}.json"
 
+    def reference(self, name: str) -> Path:
+        """Cells of what is no method of the table but stands beside it."""
+        return self.metrics / "references" / f"{name}.json"
+
+    def reference_sweep(self, name: str) -> Path:
+        """A reference's sweep."""
+        return self.metrics / "references" / "tuning" / f"{name}.json"
+
+    def reference_source(self, name: str, key: str) -> Path:
+        """What a reference learned from the sources."""
+        return self.work / "references" / f"{name}-{key}.safetensors"
+
 
 def _folder_name(params: Path) -> str:
     if not is_name(params.stem):

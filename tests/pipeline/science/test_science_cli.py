@@ -129,7 +129,9 @@ def test_without_rows_and_without_a_mirror_one_sentence_says_what_to_name(dpf, p
     assert "--mirror DIR or DPF_MIRROR" in error
 
 
-@pytest.mark.parametrize("command", ["check", "tune", "run", "cell", "status", "transfer"])
+@pytest.mark.parametrize(
+    "command", ["check", "tune", "run", "cell", "reference", "status", "transfer"]
+)
 def test_every_command_has_its_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["science", command, "--help"])
