@@ -102,8 +102,8 @@ def run_reference(args: argparse.Namespace) -> int:
     from pipeline.science.settings import check_choice
 
     check_choice(args.name, REFERENCES, "a reference")
-    jobs = _jobs(_settings(args), args)
-    place = _place(args, jobs)
+    jobs = jobs_of(settings_of(args), args)
+    place = open_science(args, jobs)
     reference = running.open_reference(place, args.name)
     if reference.left_out:
         print(f"no classification, left out: {', '.join(reference.left_out)}")
@@ -202,7 +202,7 @@ def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_reference(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add(
+    parser = add_command(
         commands,
         "reference",
         run_reference,
@@ -212,8 +212,8 @@ def _add_reference(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "are no classification are left out and named. The table shows it beside its methods.",
     )
     parser.add_argument("name", metavar="NAME", help="peft_prompt_tuning or peft_mpt")
-    _add_rows(parser)
-    _add_jobs(parser)
+    add_rows(parser)
+    add_jobs(parser)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
