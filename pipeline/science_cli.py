@@ -35,6 +35,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_tune(commands)
     _add_run(commands)
     _add_cell(commands)
+    _add_reference(commands)
     _add_status(commands)
     _add_transfer(commands)
     study_cli.add_to(commands)
@@ -91,6 +92,23 @@ def run_cell(args: argparse.Namespace) -> int:
     check_cell(settings_of(args), layout_of(args), args.method, args.task, args.seed)
     result = compare(open_science(args, jobs=1, record=False), args.method, args.task, args.seed)
     print(json.dumps(result, indent=2) if args.json else describe(result))
+    return 0
+
+
+def run_reference(args: argparse.Namespace) -> int:
+    """Tune and run what stands beside the table."""
+    from pipeline.science import reference_running as running
+    from pipeline.science.references import REFERENCES
+    from pipeline.science.settings import check_choice
+
+    check_choice(args.name, REFERENCES, "a reference")
+    jobs = jobs_of(settings_of(args), args)
+    place = open_science(args, jobs)
+    reference = running.open_reference(place, args.name)
+    if reference.left_out:
+        print(f"no classification, left out: {', '.join(reference.left_out)}")
+    done = running.run_reference(place, reference, num_processes=jobs)
+    print(f"{done.ran} cells, {done.kept} were there")
     return 0
 
 
@@ -181,6 +199,21 @@ def _add_cell(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("seed", metavar="SEED", type=int, help="a few-shot seed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_rows(parser)
+
+
+def _add_reference(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        commands,
+        "reference",
+        run_reference,
+        "run what a user of PEFT would run instead",
+        "Tune and run PEFT's own prompt tuning, or multitask prompt tuning, under the Trainer: on "
+        "the same rows, with the same steps, batch and prompt length as the baseline. Targets that "
+        "are no classification are left out and named. The table shows it beside its methods.",
+    )
+    parser.add_argument("name", metavar="NAME", help="peft_prompt_tuning or peft_mpt")
+    add_rows(parser)
+    add_jobs(parser)
 
 
 def _add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

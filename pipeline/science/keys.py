@@ -78,7 +78,7 @@ def method_setup(
     if method.source is not None:
         source = {"key": source_key, "settings": source_question(settings, method.source)}
     return {
-        **_shared(settings, environment),
+        **shared_setup(settings, environment),
         "model": _model(method.model),
         "adapt": asdict(point.adapt) if method.model.method == "dpf" else None,
         "train": point.result_changing,
@@ -110,7 +110,7 @@ def source_key(
 ) -> str:
     """Return the key of a source model."""
     rows = [_source_rows(gym, task) for task in settings.gym.sources]
-    return digest([_shared(settings, environment), source_question(settings, name), rows])
+    return digest([shared_setup(settings, environment), source_question(settings, name), rows])
 
 
 def source_data_key(gym: ScienceGym, task: str) -> str:
@@ -149,7 +149,8 @@ def code_hash() -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:_KEY_CHARACTERS]
 
 
-def _shared(settings: ScienceSettings, environment: Environment) -> Json:
+def shared_setup(settings: ScienceSettings, environment: Environment) -> Json:
+    """Return what shapes every result: runtime, backbone and torch."""
     return {
         "protocol": PROTOCOL,
         "runtime": asdict(settings.runtime),

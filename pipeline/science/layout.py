@@ -121,6 +121,18 @@ class Layout:
         """What each source task's prompt is worth on each target."""
         return self.metrics / "matrix.json"
 
+    def reference(self, name: str) -> Path:
+        """Cells of what is no method of the table but stands beside it."""
+        return self.metrics / "references" / f"{name}.json"
+
+    def reference_sweep(self, name: str) -> Path:
+        """A reference's sweep."""
+        return self.metrics / "references" / "tuning" / f"{name}.json"
+
+    def reference_source(self, name: str, key: str) -> Path:
+        """What a reference learned from the sources."""
+        return self.work / "references" / f"{name}-{key}.safetensors"
+
 
 def _folder_name(params: Path) -> str:
     if not is_name(params.stem):

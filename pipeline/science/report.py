@@ -24,6 +24,7 @@ from pipeline.science.layout import Layout
 from pipeline.science.matrix import read_matrix
 from pipeline.science.matrix_figures import matrix_figures
 from pipeline.science.records import read_record
+from pipeline.science.references import REFERENCES
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
 from pipeline.science.study_figures import study_figures
@@ -148,7 +149,7 @@ def build_report(layout: Layout, *, commit: str) -> str:
             .render(
                 table=table,
                 settings=settings,
-                words=METHODS,
+                words=METHODS | REFERENCES,
                 tuning=_records(layout.tuning_record, settings.methods),
                 sources=_records(layout.source_record, settings.sources),
                 protocol=read_record(layout.protocol) or {},

@@ -76,6 +76,8 @@ class CheckedRows:
     manifest_sha256: str
     metrics: dict[str, str]
     """By target."""
+    kinds: dict[str, str]
+    """By target or source task."""
     data: dict[tuple[str, int], str]
     """Target and seed -> key of the rows."""
     sources: dict[str, str]
@@ -107,6 +109,11 @@ def checked_rows(settings: ScienceSettings, layout: Layout) -> CheckedRows:
                 (name, seed): targets[name]["data"][str(seed)]
                 for name in settings.gym.targets
                 for seed in settings.gym.seeds
+            },
+            kinds={
+                name: record[role][name]["kind"]
+                for role in ("targets", "sources")
+                for name in getattr(settings.gym, role)
             },
             sources={name: record["sources"][name]["data"] for name in settings.gym.sources},
         )

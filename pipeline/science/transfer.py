@@ -4,7 +4,7 @@ A figure is computed from all cells of method and baseline, or not at all.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from dpf_core.files import write_json
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells
+from pipeline.science.references import REFERENCES, about, recorded
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
-from pipeline.science.status import checked_rows, current_cells
+from pipeline.science.status import CheckedRows, checked_rows, current_cells
 from pipeline.science.transfer_gain import TargetScores, comparable, transfer_gain
 from pipeline.science.tuning import Sweep
 
@@ -55,7 +56,7 @@ def build_transfer(layout: Layout) -> Json:
     rows = {name: _row(settings, layout, name) for name in settings.methods}
     table = _Table(settings, checked.metrics, rows)
     challenger = settings.gain.challenger
-    return {
+    return _with_references(settings, layout, checked, rows) | {
         "methods": {name: table.method(name) for name in rows},
         "baseline": settings.gain.baseline,
         "floor": settings.gain.floor,
@@ -76,6 +77,29 @@ def build_transfer(layout: Layout) -> Json:
             "code": sorted({cell.code for row in rows.values() for cell in row.cells.values()}),
         },
     }
+
+
+def _with_references(
+    settings: ScienceSettings, layout: Layout, checked: CheckedRows, rows: Mapping[str, _Row]
+) -> Json:
+    """Return the part `references`, each on the targets that it can learn; nothing without any."""
+    parts, baseline = {}, settings.gain.baseline
+    for name in REFERENCES:
+        found = recorded(name, settings, checked, layout)
+        if found is None:
+            continue
+        targets = found.reference.targets
+        missing = len(targets) * len(settings.gym.seeds) - len(found.cells)
+        row = _Row(
+            cells=found.cells,
+            setup=found.setup,
+            setting={"learning_rate": found.learning_rate},
+            why_incomplete=f"{missing} cells are missing" if missing else None,
+        )
+        own = replace(settings, gym=replace(settings.gym, targets=targets))
+        table = _Table(own, checked.metrics, {name: row, baseline: rows[baseline]})
+        parts[name] = table.method(name) | {"made_with": about(found)}
+    return {"references": parts} if parts else {}
 
 
 class _Table:
@@ -176,9 +200,10 @@ def _distinct(rows: Mapping[str, _Row], part: Any) -> list[Any]:
 
 def describe(table: Json) -> str:
     """Return a line a method with its gain and companions."""
-    width = max(map(len, table["methods"]))
+    rows = {**table["methods"], **table.get("references", {})}
+    width = max(map(len, rows))
     head = f"{'method':{width}}    PTG  95% interval    median  of means  below  hurt  mean score"
-    return "\n".join([head, *(_line(name, row, width) for name, row in table["methods"].items())])
+    return "\n".join([head, *(_line(name, row, width) for name, row in rows.items())])
 
 
 def _line(name: str, row: Json, width: int) -> str:

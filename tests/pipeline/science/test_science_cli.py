@@ -161,7 +161,19 @@ def test_without_rows_and_without_a_mirror_one_sentence_says_what_to_name(dpf, p
 
 
 @pytest.mark.parametrize(
-    "command", ["check", "tune", "run", "cell", "status", "transfer", "study", "matrix"]
+    "command",
+    [
+        "check",
+        "tune",
+        "run",
+        "cell",
+        "status",
+        "transfer",
+        "study",
+        "matrix",
+        "append",
+        "reference",
+    ],
 )
 def test_every_command_has_its_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
