@@ -84,7 +84,8 @@ def varied(studies: Studies, settings: ScienceSettings) -> tuple[MethodSettings,
 def variant(settings: ScienceSettings, studies: Studies, point: Point) -> ScienceSettings:
     """Return the settings of the science that a point is run under.
 
-    Targets and seeds stay those of the table; a study takes fewer.
+    Targets and seeds stay those of the table; a study takes fewer. Other methods that start from
+    the varied source, which would no longer fit them, are left out.
 
     Raises:
         ConfigError: A setting is unknown, or has the wrong type or range.
@@ -103,12 +104,13 @@ def variant(settings: ScienceSettings, studies: Studies, point: Point) -> Scienc
     if point.num_sources is not None:
         chosen = studies.source_order[: point.num_sources]
         gym = replace(gym, sources=tuple(task for task in gym.sources if task in chosen))
+    others = {other: found for other, found in settings.methods.items() if found.source != name}
     return replace(
         settings,
         gym=gym,
         sources={**settings.sources, name: changed},
         methods={
-            **settings.methods,
+            **others,
             studies.method: replace(method, model=_changed(method.model, point.model)),
         },
     )
