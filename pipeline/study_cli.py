@@ -88,7 +88,7 @@ def _add_append(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run_append(args: argparse.Namespace) -> int:
     """Let every target join the pool, and say what changed."""
-    from pipeline.science.appending import append_targets, describe
+    from pipeline.science.appending import append_targets, describe, has_changed
     from pipeline.science.settings import check_choice
     from pipeline.science.tuning import Sweep
 
@@ -99,7 +99,7 @@ def run_append(args: argparse.Namespace) -> int:
     Sweep(settings, layout, name).require()
     record = append_targets(open_science(args, jobs=1), name, seed)
     print(json.dumps(record, indent=2) if args.json else describe(record))
-    return 1 if record["changed_prompts"] or record["changed_rows"] else 0
+    return int(has_changed(record))
 
 
 def run_matrix(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from dpf_core.errors import ConfigError
 from dpf_core.examples import TaskExamples
 from dpf_core.files import write_json
 from dpf_core.model import DPFModel
-from pipeline.science.cell import adapt
+from pipeline.science.cell import adapt, num_trained
 from pipeline.science.jobs import Place
 from pipeline.science.keys import Json, code_hash, data_key, digest, method_setup
 from pipeline.science.lock import alone
@@ -78,11 +78,7 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
             tasks[target] = {
                 "seconds": round(time.perf_counter() - started, 2),
                 "dev_score": result.best_dev_score,
-                "num_trainable": sum(
-                    tensor.numel()
-                    for tensor in adapted.trainable_parameters().values()
-                    if tensor.requires_grad
-                ),
+                "num_trainable": num_trained(adapted),
             }
         record = {
             "key": key,
@@ -95,6 +91,11 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
         }
         write_json(place.layout.append_record, record)
         return record
+
+
+def has_changed(record: Json) -> bool:
+    """Return whether any bit of an earlier task is another one."""
+    return bool(record["changed_prompts"] or record["changed_rows"])
 
 
 def describe(record: Json) -> str:
@@ -118,7 +119,8 @@ def compare(source: DPFModel, joined: DPFModel, rows: Sequence[TaskExamples]) ->
         joined: The same with more tasks.
         rows: Of each earlier task, in task-id order.
     """
-    ids = torch.arange(len(source.tasks))
+    device = source.backbone.device
+    ids = torch.arange(len(source.tasks), device=device)
     assert source.front_end is not None, "of dpf"
     assert joined.front_end is not None, "of dpf"
     before, after = source.front_end(ids), joined.front_end(ids)
@@ -128,6 +130,7 @@ def compare(source: DPFModel, joined: DPFModel, rows: Sequence[TaskExamples]) ->
         for start in range(0, len(examples), _BATCH_ROWS):
             stop = min(start + _BATCH_ROWS, len(examples))
             batch, _ = collate([(examples, row) for row in range(start, stop)])
+            batch = batch.to(device)
             logits = source(batch)
             same = (joined(batch)[:, : logits.shape[1]] == logits).all(dim=1)
             changed += int((~same).sum())

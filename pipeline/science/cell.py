@@ -4,7 +4,9 @@ The best step is chosen on the few-shot dev rows; test rows are read after train
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 
@@ -43,29 +45,99 @@ class CellJob:
         started = time.perf_counter()
         method = worker.settings.method(self.name)
         model, result = adapt(worker, method, method.sweep[self.point], self.target, self.seed)
-        adapted = time.perf_counter()
-        test = worker.rows(self.target, "test", self.seed)
-        metric = model.tasks[0].metric
-        predictions, answers = predict(model, test), right_answers(model, test)
-        drawn = resampled_rows(self.target, len(test), worker.settings.gain.num_resamples)
-        resamples = resampled_scores(metric, predictions, answers, drawn)
-        data = data_key(worker.gym, self.target, self.seed)
-        trained = [
-            tensor for tensor in model.trainable_parameters().values() if tensor.requires_grad
-        ]
-        return Cell(
-            key=cell_key(self.setup, data, self.seed),
-            data=data,
-            score=score(metric, predictions, answers),
+        learned = Learned(
             dev_score=result.best_dev_score,
             best_step=result.best_step,
             steps=result.num_steps,
-            num_trainable=sum(tensor.numel() for tensor in trained),
-            adapt_seconds=round(adapted - started, 2),
-            seconds=round(time.perf_counter() - started, 2),
-            code=code_hash(),
-            resamples=tuple(round(value / RESAMPLE_UNIT) for value in resamples),
+            num_trainable=num_trained(model),
+            started=started,
+            ended=time.perf_counter(),
         )
+        test = worker.rows(self.target, "test", self.seed)
+        return scored_cell(
+            self,
+            data_key(worker.gym, self.target, self.seed),
+            learned,
+            Answers(
+                metric=model.tasks[0].metric,
+                given=predict(model, test),
+                right=right_answers(model, test),
+            ),
+            num_resamples=worker.settings.gain.num_resamples,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learned:
+    """What came out of learning a target."""
+
+    dev_score: float
+    best_step: int
+    steps: int
+    num_trainable: int
+    started: float
+    """By `time.perf_counter`, as `ended`."""
+    ended: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What was answered to the test rows."""
+
+    metric: str
+    given: list[str]
+    right: Sequence[str | tuple[str, ...]]
+
+
+class AnyCellJob(Protocol):
+    """A job that makes a cell."""
+
+    @property
+    def target(self) -> str:
+        """Its task."""
+
+    @property
+    def seed(self) -> int:
+        """Of its few-shot rows."""
+
+    @property
+    def setup(self) -> Json:
+        """What it is recorded under."""
+
+
+def scored_cell(
+    job: AnyCellJob, data: str, learned: Learned, answers: Answers, *, num_resamples: int
+) -> Cell:
+    """Return the cell of a job that has learned its target and answered the test rows.
+
+    Args:
+        job: Of it.
+        data: Key of its rows.
+        learned: How it learned.
+        answers: To the whole test file.
+        num_resamples: Of the test rows.
+    """
+    drawn = resampled_rows(job.target, len(answers.given), num_resamples)
+    resamples = resampled_scores(answers.metric, answers.given, answers.right, drawn)
+    return Cell(
+        key=cell_key(job.setup, data, job.seed),
+        data=data,
+        score=score(answers.metric, answers.given, answers.right),
+        dev_score=learned.dev_score,
+        best_step=learned.best_step,
+        steps=learned.steps,
+        num_trainable=learned.num_trainable,
+        adapt_seconds=round(learned.ended - learned.started, 2),
+        seconds=round(time.perf_counter() - learned.started, 2),
+        code=code_hash(),
+        resamples=tuple(round(value / RESAMPLE_UNIT) for value in resamples),
+    )
+
+
+def num_trained(model: DPFModel) -> int:
+    """Return how many values training moves."""
+    tensors = model.trainable_parameters().values()
+    return sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
 
 
 def adapt(

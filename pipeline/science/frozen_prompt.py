@@ -62,7 +62,7 @@ def dev_score(
         set_learning_rate(optimizer, step, config)
         optimizer.zero_grad(set_to_none=True)
         logits = _logits(heads, train.rows[rows])
-        nn.functional.cross_entropy(logits, train.labels[rows]).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(nn.functional.cross_entropy(logits, train.labels[rows]))
         nn.utils.clip_grad_norm_(heads.parameters(), config.gradient_clip)
         optimizer.step()
         if (step + 1) % config.eval_every_steps == 0 or step + 1 == config.max_steps:
@@ -99,4 +99,5 @@ def _score(model: DPFModel, heads: LabelTextHeads, dev: _Features, examples: Tas
 
 def _logits(heads: LabelTextHeads, rows: Tensor) -> Tensor:
     """Return [B, C] of the one task for features [B, H]."""
-    return heads(rows, torch.zeros(len(rows), dtype=torch.int64, device=rows.device))  # type: ignore[no-any-return]
+    logits: Tensor = heads(rows, torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    return logits

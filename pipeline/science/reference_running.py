@@ -1,9 +1,7 @@
 """Filling what is missing of a reference: its sources, its sweep, its cells."""
 
-from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from dpf_core.backbone.families import family_of
 from dpf_core.backbone.files import resolve_directory
@@ -12,6 +10,7 @@ from dpf_core.files import read_json
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key
 from pipeline.science.lock import alone
+from pipeline.science.progress import say, shown
 from pipeline.science.records import Cells, add_cell, read_cells
 from pipeline.science.reference_training import (
     ReferenceJob,
@@ -70,8 +69,8 @@ def run_reference(place: Place, reference: Reference, *, num_processes: int) -> 
         source = _make_source(place, reference, num_processes)
         _tune(place, sweep, source, num_processes)
         jobs = _missing(reference, _chosen(sweep), source, earlier)
-        with closing(_each(place, jobs, num_processes)) as results:
-            for job, cell in results:
+        with closing(run_jobs(place, jobs, num_processes)) as results:
+            for job, cell in shown(results, len(jobs), reference.name, "cell"):
                 add_cell(
                     place.layout.reference(reference.name),
                     reference.name,
@@ -79,14 +78,9 @@ def run_reference(place: Place, reference: Reference, *, num_processes: int) -> 
                     (job.target, job.seed),
                     cell,
                 )
-                print(f"{job.name} {job.target} {job.seed}: {cell.score:.4f}", flush=True)
+                say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f}")
         total = len(reference.targets) * len(place.settings.gym.seeds)
         return Done(ran=len(jobs), kept=total - len(jobs))
-
-
-def _each(place: Place, jobs: Sequence[Any], num_processes: int) -> Generator[Any, None, None]:
-    """Yield each job and its result, as they end."""
-    yield from run_jobs(place, jobs, num_processes)
 
 
 def _config(place: Place) -> Path:
@@ -116,9 +110,9 @@ def _make_source(place: Place, reference: Reference, num_processes: int) -> Path
     if not path.exists():
         setup = reference.setup(0)
         jobs = [ReferenceSourceJob(name=reference.name, setup=setup, path=path)]
-        with closing(_each(place, jobs, num_processes)) as results:
-            for job, made in results:
-                print(f"source {job.name}: dev {made['dev_score']:.4f}", flush=True)
+        with closing(run_jobs(place, jobs, num_processes)) as results:
+            for job, made in shown(results, len(jobs), "sources", "model"):
+                say(f"source {job.name}: dev {made['dev_score']:.4f}")
     return path
 
 
@@ -135,11 +129,11 @@ def _tune(place: Place, sweep: ReferenceSweep, source: Path | None, num_processe
         )
         for point, target in sweep.missing
     ]
-    with closing(_each(place, jobs, num_processes)) as results:
-        for job, outcome in results:
+    with closing(run_jobs(place, jobs, num_processes)) as results:
+        for job, outcome in shown(results, len(jobs), "tune", "run"):
             sweep.add(job.point, job.target, outcome)
             rate = LEARNING_RATES[job.point]
-            print(f"{job.name} {rate} {job.target}: dev {outcome['dev_score']:.4f}", flush=True)
+            say(f"{job.name} {rate} {job.target}: dev {outcome['dev_score']:.4f}")
 
 
 def _chosen(sweep: ReferenceSweep) -> int:

@@ -13,17 +13,16 @@ import torch
 from safetensors.torch import save_file
 
 from dpf_core.backbone.files import resolve_directory
-from dpf_core.errors import ConfigError
 from dpf_core.evaluation.metrics import score
 from dpf_core.examples import label_ids, split_training_rows
 from dpf_core.gym.reader import Row
 from dpf_core.heads import HeadSpec
 from dpf_core.training.mixing import mixing_table
 from pipeline.peft_classifier import PeftClassifier
-from pipeline.science.keys import Json, cell_key, code_hash
-from pipeline.science.records import RESAMPLE_UNIT, Cell
+from pipeline.science.cell import Answers, Learned, scored_cell
+from pipeline.science.keys import Json
+from pipeline.science.reference_config import peft_config
 from pipeline.science.references import MPT
-from pipeline.science.resampling import resampled_rows, resampled_scores
 from pipeline.science.worker import Worker
 
 _SCORED_ROWS = 64
@@ -75,25 +74,22 @@ class ReferenceJob(ReferenceTuningJob):
         """
         started = time.perf_counter()
         learner, fitted = _adapt(worker, self)
-        adapted = time.perf_counter()
-        rows = worker.gym.rows(self.target, "test", self.seed)
-        metric = learner.specs[0].metric
-        predictions, answers = learner.predict(0, rows), [row.output for row in rows]
-        drawn = resampled_rows(self.target, len(rows), worker.settings.gain.num_resamples)
-        resamples = resampled_scores(metric, predictions, answers, drawn)
-        return Cell(
-            key=cell_key(self.setup, self.data, self.seed),
-            data=self.data,
-            score=score(metric, predictions, answers),
+        learned = Learned(
             dev_score=fitted.dev_score,
             best_step=fitted.best_step,
             steps=fitted.steps,
             num_trainable=sum(t.numel() for t in learner.classifier.trainable.values()),
-            adapt_seconds=round(adapted - started, 2),
-            seconds=round(time.perf_counter() - started, 2),
-            code=code_hash(),
-            resamples=tuple(round(value / RESAMPLE_UNIT) for value in resamples),
+            started=started,
+            ended=time.perf_counter(),
         )
+        rows = worker.gym.rows(self.target, "test", self.seed)
+        answers = Answers(
+            metric=learner.specs[0].metric,
+            given=learner.predict(0, rows),
+            right=[row.output for row in rows],
+        )
+        num_resamples = worker.settings.gain.num_resamples
+        return scored_cell(self, self.data, learned, answers, num_resamples=num_resamples)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,7 +161,7 @@ class _Learner:
         self.classifier = PeftClassifier(
             resolve_directory(worker.settings.backbone),
             sum(sizes),
-            _peft_config(job, source, len(specs)),
+            peft_config(job.name, job.setup, source, len(specs)),
             max_length=worker.settings.backbone.max_length,
             seed=seed,
         )
@@ -270,37 +266,3 @@ def _adapt(worker: Worker, job: ReferenceTuningJob) -> tuple[_Learner, _Fitted]:
     train, dev = (worker.gym.rows(job.target, split, job.seed) for split in ("train", "dev"))
     learner = _Learner(worker, job, [worker.spec(job.target)], seed=job.seed)
     return learner, learner.fit(job.setup["train"], [train], [dev], job.seed)
-
-
-def _peft_config(
-    job: ReferenceTuningJob | ReferenceSourceJob, source: Path | None, num_tasks: int
-) -> Any:
-    """Return PEFT's settings; prompts start from words as ours do, where PEFT's method can."""
-    from peft import (
-        MultitaskPromptTuningConfig,
-        MultitaskPromptTuningInit,
-        PromptTuningConfig,
-        PromptTuningInit,
-        TaskType,
-    )
-
-    size = job.setup["prompt_length"]
-    if job.name != MPT:
-        return PromptTuningConfig(
-            task_type=TaskType.SEQ_CLS,
-            num_virtual_tokens=size,
-            prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
-        )
-    if source is None:
-        return MultitaskPromptTuningConfig(
-            task_type=TaskType.SEQ_CLS, num_virtual_tokens=size, num_tasks=num_tasks
-        )
-    if source.suffix != ".safetensors":  # PEFT unpickles any other file
-        raise ConfigError(f"a source of a reference must be safetensors, got {source}.")
-    return MultitaskPromptTuningConfig(
-        task_type=TaskType.SEQ_CLS,
-        num_virtual_tokens=size,
-        num_tasks=num_tasks,
-        prompt_tuning_init=MultitaskPromptTuningInit.AVERAGE_SOURCE_TASKS,
-        prompt_tuning_init_state_dict_path=str(source),
-    )

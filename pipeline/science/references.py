@@ -20,7 +20,7 @@ from pipeline.science.layout import Layout
 from pipeline.science.records import Cells, damaged, read_cells, read_record
 from pipeline.science.settings import ScienceSettings, check_choice
 from pipeline.science.status import CheckedRows
-from pipeline.science.transfer_gain import comparable
+from pipeline.science.tuning import mean_dev_score
 
 PROMPT_TUNING, MPT = "peft_prompt_tuning", "peft_mpt"
 REFERENCES = {
@@ -227,8 +227,7 @@ class ReferenceSweep:
     def _mean(self, outcomes: Mapping[str, Json]) -> float | None:
         if outcomes.keys() != set(self.targets):
             return None
-        scores = [comparable(found["dev_score"], found["metric"]) for found in outcomes.values()]
-        return float(sum(scores) / len(scores))
+        return mean_dev_score(outcomes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

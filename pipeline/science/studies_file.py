@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from dpf_core.config_reading import from_mapping
 from dpf_core.errors import ConfigError, GymError
@@ -118,8 +118,7 @@ def _point(name: Any, value: Any, where: str) -> Point:
 
 def _read(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """Return the plain values among others."""
-    names = cls.__dataclass_fields__  # type: ignore[attr-defined]
-    return from_mapping(cls, {name: values[name] for name in names}, where)
+    return from_mapping(cls, {name: values[name] for name in get_type_hints(cls)}, where)
 
 
 def _check_sets(studies: Studies, settings: ScienceSettings, path: Path) -> None:

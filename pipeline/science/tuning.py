@@ -232,19 +232,10 @@ class Sweep:
         }
 
     def _judged(self, points: list[dict[str, Any]], origin: Origin) -> Json:
-        """Return the record with each point's mean, and the best one; of equals the first.
-
-        Correlations are moved to [0, 1] as in the table, or one target would count twice. Scores
-        are summed in the order of the file, which sorts its keys, or the mean would be another one
-        when it is read again.
-        """
+        """Return the record with each point's mean, and the best one; of equals the first."""
         for point in points:
-            done = [
-                comparable(outcome["dev_score"], outcome["metric"])
-                for _, outcome in sorted(point["targets"].items())
-            ]
-            is_whole = len(done) == len(self.settings.tuning.targets)
-            point["mean_dev_score"] = sum(done) / len(done) if is_whole else None
+            is_whole = len(point["targets"]) == len(self.settings.tuning.targets)
+            point["mean_dev_score"] = mean_dev_score(point["targets"]) if is_whole else None
         means = [point["mean_dev_score"] for point in points]
         chosen = None if None in means else means.index(max(means))
         return {
@@ -255,6 +246,17 @@ class Sweep:
             "chosen": chosen,
             "setting": None if chosen is None else points[chosen]["values"],
         }
+
+
+def mean_dev_score(outcomes: Mapping[str, Json]) -> float:
+    """Return the mean over the targets that a point was tried on.
+
+    Correlations are moved to [0, 1] as in the table, or one target would count twice. Scores are
+    summed in the order of the file, which sorts its keys, or the mean would be another one when it
+    is read again.
+    """
+    found = [comparable(one["dev_score"], one["metric"]) for _, one in sorted(outcomes.items())]
+    return float(sum(found) / len(found))
 
 
 def _question(settings: ScienceSettings, name: str) -> Json:

@@ -110,10 +110,12 @@ def test_prompts_that_the_next_layer_replaces_are_dropped_behind_attention(pair)
 
 def _tokens_of_feed_forward(backbone, embeds, prompts):
     """Return how many tokens each layer's feed-forward part reads."""
-    seen, handles = [], []
-    for layer in backbone._layers:
-        keep = lambda _, args: seen.append(args[0].shape[:-1].numel())  # noqa: E731
-        handles.append(layer.intermediate.register_forward_pre_hook(keep))
+    seen = []
+
+    def keep(_, args):
+        seen.append(args[0].shape[:-1].numel())
+
+    handles = [layer.intermediate.register_forward_pre_hook(keep) for layer in backbone._layers]
     backbone.encode(embeds, MASK, prompts)
     for handle in handles:
         handle.remove()

@@ -3,7 +3,7 @@
 import sys
 
 from pipeline.refusals import in_one_sentence
-from pipeline.science.appending import append_targets, describe
+from pipeline.science.appending import append_targets, describe, has_changed
 from pipeline.science.layout import Layout
 from pipeline.science.protocol import open_place
 
@@ -15,7 +15,7 @@ def main() -> int:
     settings = place.settings
     record = append_targets(place, settings.gain.challenger, settings.gym.seeds[0])
     print(describe(record))
-    return 1 if record["changed_prompts"] or record["changed_rows"] else 0
+    return int(has_changed(record))
 
 
 if __name__ == "__main__":
