@@ -13,8 +13,8 @@ from dpf_core.files import read_json, write_json
 from pipeline import cli
 from pipeline.peft_classifier import PeftClassifier
 from pipeline.science.records import read_cells
+from pipeline.science.reference_config import peft_config
 from pipeline.science.reference_running import open_reference, run_reference
-from pipeline.science.reference_training import _peft_config
 from pipeline.science.references import LEARNING_RATES, MPT, PROMPT_TUNING, REFERENCES
 from pipeline.science.report import build_report
 from pipeline.science.running import Done
@@ -97,7 +97,7 @@ def test_multitask_prompts_start_from_what_the_sources_taught(ran):
 
 
 def config_of(job, path):
-    config = _peft_config(job, path, 1)
+    config = peft_config(job.name, job.setup, path, 1)
     config.num_transformer_submodules, config.token_dim = 1, 16
     return config
 
