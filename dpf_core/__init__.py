@@ -13,7 +13,7 @@ _EXPORTS = {
     "Batch": "dpf_core.model",
     "Backbone": "dpf_core.backbone.frozen",
     "DPFModel": "dpf_core.model",
-    "FrontEnd": "dpf_core.model",
+    "FrontEnd": "dpf_core.front_end",
     "Fusion": "dpf_core.fusion",
     "GradNorm": "dpf_core.loss_balancing",
     "LabelTextHeads": "dpf_core.heads",

@@ -18,9 +18,10 @@ from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.earlier import copy_backbone
 from dpf_core.errors import ConfigError
+from dpf_core.front_end import FrontEnd
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import task_words
-from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.model import DPFModel
 from dpf_core.prompt_attention import AttentionPrompts
 
 LABEL_TEMPERATURE = 0.05
@@ -210,7 +211,7 @@ def _with_source_temperature(
 
 def _shared_tensors(front_end: FrontEnd) -> list[nn.Parameter]:
     """Return what all tasks of a pool share, but the temperature."""
-    return [front_end.pool.prompts, front_end.fusion.gate_weight, front_end.fusion.gate_bias]
+    return [front_end.pool.prompts, *front_end.fusion.gate_tensors()]
 
 
 def _start_pool(new: FrontEnd, old: FrontEnd) -> None:

@@ -22,6 +22,7 @@ _SAME_SETTINGS: dict[Method, tuple[str, ...]] = {
     "dpf": (
         *_SHAPES, "pool_size", "head_scale",
         "temperature", "temperature_mode", "final_temperature",
+        "scheduler_mode", "scheduler_top_k", "gate_mode",
     ),
     "shared_prompt": _SHAPES,
     "single_task": _SHAPES,

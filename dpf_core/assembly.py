@@ -14,10 +14,11 @@ from dpf_core.backbone.texts import embed_texts
 from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError
+from dpf_core.front_end import AnyFrontEnd, FrontEnd
 from dpf_core.fusion import Fusion
 from dpf_core.heads import HeadSpec, LabelTextHeads
 from dpf_core.initialisation import start_prompts, start_task_embeddings
-from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
+from dpf_core.model import DPFModel
 from dpf_core.prompt_attention import AttentionPrompts
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
@@ -116,8 +117,10 @@ def _start_front_end(
             temperature=config.temperature,
             is_learned=config.temperature_mode == "learned",
             is_kept=config.temperature_mode == "annealed",
+            is_fixed=config.scheduler_mode == "fixed",
+            top_k=config.scheduler_top_k,
         ),
-        Fusion(task_embedding, gate_bias=config.gate_bias),
+        Fusion(task_embedding, gate_bias=config.gate_bias, mode=config.gate_mode),
     )
 
 

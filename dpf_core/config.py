@@ -4,9 +4,11 @@ What a value means and where it comes from stands under its field. Filling them 
 done in `config_reading.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
+from dpf_core.config_checks import above_zero, at_least, refuse
 from dpf_core.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
@@ -14,9 +16,11 @@ Attention = Literal["packed", "eager", "sdpa"]
 Method = Literal[
     "dpf", "shared_prompt", "single_task", "mpt", "attempt", "heads_only", "full_finetune"
 ]
-LossBalancing = Literal["gradnorm", "equal", "random"]
+LossBalancing = Literal["gradnorm", "equal", "random", "fixed"]
 Quantization = Literal["int8", "int4"]
 TemperatureMode = Literal["fixed", "learned", "annealed"]
+SchedulerMode = Literal["learned", "fixed"]
+GateMode = Literal["learned", "none", "mean", "concatenated"]
 PoolInit = Literal["vocabulary", "label_words", "task_text", "random"]
 TaskEmbeddingInit = Literal["name", "label_words", "task_text", "random"]
 
@@ -48,9 +52,9 @@ class BackboneConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _at_least(self, "max_length", 8)
-        _at_least(self, "max_answer_length", 1)
-        _at_least(self, "batch_tokens", 64)
+        at_least(self, "max_length", 8)
+        at_least(self, "max_answer_length", 1)
+        at_least(self, "batch_tokens", 64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,10 +87,17 @@ class ModelConfig:
     """Folder of an earlier pool, or of PEFT prompt-tuning adapters, that the parts start from."""
     scheduler_init_std: float = 1.0
     """Standard deviation of the scheduler logits W at the start; 0 gives uniform mixing."""
+    scheduler_mode: SchedulerMode = "learned"
+    """`fixed` leaves W as it starts: at random, or with `scheduler_init_std` 0 as a uniform mix."""
+    scheduler_top_k: int | None = None
+    """Prompts that a task mixes, those of its largest logits; null: all of the pool."""
     task_embedding_scale: float = 0.5
     """e_t starts as the backbone's embedding of the task's name times this."""
     gate_bias: float = -2.0
     """b_g at the start; -2 lets 12% of the task embedding through, so the pool gets gradients."""
+    gate_mode: GateMode = "learned"
+    """`none` leaves e_t out, `mean` takes the mean of e_t and the combined prompt, `concatenated`
+    gives e_t the first of the P positions and the pool the others."""
     attention_size: int = 64
     """Of the bottleneck through which `attempt` reads a text; other methods do not use it."""
     attention_temperature: float = 2.0
@@ -99,11 +110,22 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         for name in ("prompt_length", "prompted_depth", "pool_size", "attention_size"):
-            _at_least(self, name, 1)
+            at_least(self, name, 1)
         for name in ("temperature", "attention_temperature", "head_scale"):
-            _above_zero(self, name)
-        _at_least(self, "scheduler_init_std", 0)
+            above_zero(self, name)
+        at_least(self, "scheduler_init_std", 0)
+        top_k = self.scheduler_top_k
+        if top_k is not None and not 1 <= top_k <= self.pool_size:
+            refuse(self, "scheduler_top_k", f"null or in [1, {self.pool_size}], the pool_size")
+        if self.pool_prompt_length < 1:
+            refuse(self, "prompt_length", ">= 2 where gate_mode is concatenated")
         _check_final_temperature(self)
+
+    @property
+    def pool_prompt_length(self) -> int:
+        """Positions of the pool's prompts; P less that of e_t where it has one of its own."""
+        has_own = self.method == "dpf" and self.gate_mode == "concatenated"
+        return self.prompt_length - has_own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +160,10 @@ class TrainConfig:
     gradient_clip: float = 1.0
     """Largest norm of all gradients together."""
     loss_balancing: LossBalancing = "equal"
-    """Task weights: GradNorm (equation 7), all equal to 1, or drawn anew at each step."""
+    """Task weights: GradNorm (equation 7), all equal to 1, drawn anew at each step, or fixed by the
+    tasks' initial losses."""
+    fixed_weight_power: float = -1.0
+    """Fixed weights are proportional to L_t(0) to this power; -1 lets all tasks start alike."""
     restoring_force: float = 0.5
     """GradNorm's alpha: 0 equalises gradient norms, more favours tasks that learn slowly."""
     task_weight_learning_rate: float = 0.025
@@ -160,17 +185,17 @@ class TrainConfig:
             "max_steps", "batch_size", "max_train_rows", "dev_rows", "initial_loss_rows",
             "eval_every_steps", "patience", "checkpoint_every_steps", "log_every_steps",
         ):  # fmt: skip
-            _at_least(self, name, 1)
+            at_least(self, name, 1)
         for name in (
             "sampling_temperature", "prompt_learning_rate", "gate_learning_rate",
             "head_learning_rate", "backbone_learning_rate", "gradient_clip",
             "task_weight_learning_rate",
         ):  # fmt: skip
-            _above_zero(self, name)
+            above_zero(self, name)
         for name in ("weight_decay", "restoring_force", "warmup_fraction"):
-            _at_least(self, name, 0)
+            at_least(self, name, 0)
         if not 0 <= self.seed < _SEEDS:
-            _refuse(self, "seed", f"in [0, {_SEEDS})")
+            refuse(self, "seed", f"in [0, {_SEEDS})")
         if self.warmup_fraction >= 1:
             raise ConfigError(
                 f"warmup_fraction must be < 1, got {self.warmup_fraction} "
@@ -198,7 +223,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         if self.max_test_rows is not None:
-            _at_least(self, "max_test_rows", 1)
+            at_least(self, "max_test_rows", 1)
         for value in self.neighbour_temperatures:
             if not value > 0:
                 raise ConfigError(
@@ -222,9 +247,9 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _at_least(self, "opset", 18)
-        _at_least(self, "rows", 1)
-        _above_zero(self, "tolerance")
+        at_least(self, "opset", 18)
+        at_least(self, "rows", 1)
+        above_zero(self, "tolerance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,9 +270,15 @@ class RuntimeConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _at_least(self, "num_threads", 1)
-        _at_least(self, "num_processes", 1)
+        at_least(self, "num_threads", 1)
+        at_least(self, "num_processes", 1)
 
+
+LATER_TRAIN_SETTINGS: Mapping[str, Any] = {"fixed_weight_power": -1.0}
+LATER_MODEL_SETTINGS: Mapping[str, Any] = {
+    "scheduler_mode": "learned", "scheduler_top_k": None, "gate_mode": "learned",
+}  # fmt: skip
+"""Settings that came after the first pools and results, which have none, and what they had."""
 
 SECTIONS: dict[type, str] = {
     BackboneConfig: "backbone",
@@ -263,25 +294,7 @@ SECTIONS: dict[type, str] = {
 def _check_final_temperature(config: ModelConfig) -> None:
     if config.temperature_mode == "annealed":
         if config.final_temperature is None or not config.final_temperature > 0:
-            _refuse(config, "final_temperature", "> 0 where temperature_mode is annealed")
+            refuse(config, "final_temperature", "> 0 where temperature_mode is annealed")
     elif config.final_temperature is not None:
         contract = f"null where temperature_mode is {config.temperature_mode}, as it has no effect"
-        _refuse(config, "final_temperature", contract)
-
-
-def _at_least(config: Any, name: str, bound: float) -> None:
-    if not getattr(config, name) >= bound:
-        _refuse(config, name, f">= {bound}")
-
-
-def _above_zero(config: Any, name: str) -> None:
-    if not getattr(config, name) > 0:
-        _refuse(config, name, "> 0")
-
-
-def _refuse(config: Any, name: str, contract: str) -> NoReturn:
-    section, defaults = SECTIONS[type(config)], type(config).__dataclass_fields__
-    raise ConfigError(
-        f"{name} must be {contract}, got {getattr(config, name)} "
-        f"({section}.{name} in params.yaml). The default is {defaults[name].default}."
-    )
+        refuse(config, "final_temperature", contract)

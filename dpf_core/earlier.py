@@ -15,8 +15,9 @@ from dpf_core.adapters import CONFIG_FILE, WEIGHTS_FILE, find_adapters, read_ada
 from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import sha256_file
+from dpf_core.front_end import FrontEnd
 from dpf_core.heads import LabelTextHeads
-from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.model import DPFModel
 from dpf_core.pool_io import load_pool
 from dpf_core.prompt_attention import AttentionPrompts
 
@@ -87,17 +88,18 @@ def _start_from_adapters(model: DPFModel, adapters: list[Path]) -> None:
             f"{model.config.method}, got {len(adapters)} ({adapters[0].parent}). Raise "
             "model.pool_size in params.yaml, or take adapters away."
         )
+    all_prompts = _all_prompts(model.front_end)
     prompts = [
         read_adapter(
             path,
             model.backbone.family.kind,
-            prompt_length=model.config.prompt_length,
+            prompt_length=all_prompts.shape[2],
             hidden_size=model.backbone.hidden_size,
         )
         for path in adapters
     ]
     with torch.no_grad():
-        _all_prompts(model.front_end)[: len(prompts), 0] = torch.stack(prompts)
+        all_prompts[: len(prompts), 0] = torch.stack(prompts)
 
 
 def _all_prompts(front_end: FrontEnd | SharedPrompt) -> Tensor:
@@ -130,6 +132,8 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
 
 def _check_settings(model: DPFModel, earlier: DPFModel, folder: Path) -> None:
     names = ["method", "prompt_length", "prompted_depth", "pool_size"]
+    if model.config.method == "dpf":
+        names += ["gate_mode", "scheduler_top_k"]
     if model.heads is not None:
         names.append("head_scale")
     wanted, found = (
@@ -179,8 +183,8 @@ def _copy_front_end(model: DPFModel, earlier: DPFModel, pairs: dict[int, int]) -
             new.prompts[i] = old.prompts[j]
     elif isinstance(new, FrontEnd) and isinstance(old, FrontEnd):
         new.pool.prompts.copy_(old.pool.prompts)
-        new.fusion.gate_weight.copy_(old.fusion.gate_weight)
-        new.fusion.gate_bias.copy_(old.fusion.gate_bias)
+        for mine, theirs in zip(new.fusion.gate_tensors(), old.fusion.gate_tensors(), strict=True):
+            mine.copy_(theirs)
         scale = new.scheduler.temperature / old.scheduler.temperature
         for i, j in pairs.items():
             new.scheduler.scheduler_logits[i] = old.scheduler.scheduler_logits[j] * scale

@@ -19,6 +19,8 @@ def start_prompts(
 ) -> Tensor:
     """Return the start of the pool, [K, D, P, H] float32; K is 1 for methods without a pool.
 
+    P is one less where the task embedding has a position of its own.
+
     With words of labels or descriptions prompt k has those of task k, counted round; it repeats
     them up to its length, or has the first ones. All tasks are joined where K is 1. Prompts of
     deeper layers start as what the backbone's layers make of the first ones, so that at first they
@@ -28,12 +30,12 @@ def start_prompts(
         ConfigError: Words of the tasks are wanted and they have none.
     """
     num_prompts = config.pool_size if config.method == "dpf" else 1
-    shape = (num_prompts, config.prompted_depth, config.prompt_length, backbone.hidden_size)
+    shape = (num_prompts, config.prompted_depth, config.pool_prompt_length, backbone.hidden_size)
     table = backbone.embedding_table().cpu()
     if config.pool_init == "random":
         return random_prompts(table, shape, generator)
     if config.pool_init == "vocabulary":
-        words = sample_vocabulary(table, num_prompts, config.prompt_length, generator)
+        words = sample_vocabulary(table, num_prompts, config.pool_prompt_length, generator)
     else:
         words = _task_prompts(backbone, tasks, config, num_prompts)
     if config.prompted_depth == 1:
@@ -87,7 +89,7 @@ def _task_prompts(
     if num_prompts == 1:
         texts = [" ".join(texts)]
     ids = [
-        list(islice(cycle(_words(backbone, text)), config.prompt_length))
+        list(islice(cycle(_words(backbone, text)), config.pool_prompt_length))
         for text in islice(cycle(texts), num_prompts)
     ]
     return table[torch.tensor(ids)].float()

@@ -1,4 +1,4 @@
-"""Task weights: GradNorm (arXiv 1711.02257) from one backward pass, equal weights, random ones.
+"""Task weights: GradNorm (arXiv 1711.02257) from one backward pass, equal, random and fixed ones.
 
 All have the same two methods: `weights` before a step, `update` after it.
 """
@@ -32,6 +32,25 @@ class EqualWeights:
 
     def __init__(self, num_tasks: int) -> None:
         self.weights = torch.ones(num_tasks)
+
+    def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
+        """Change nothing."""
+
+
+class FixedWeights:
+    """Weights that follow from the tasks' initial losses and never move.
+
+    Args:
+        initial_losses: [T], L_t(0) > 0.
+        power: The weights are proportional to L_t(0)^power, with sum T.
+
+    >>> FixedWeights(torch.tensor([1.0, 3.0]), power=-1.0).weights
+    tensor([1.5000, 0.5000])
+    """
+
+    def __init__(self, initial_losses: Tensor, *, power: float) -> None:
+        shares = torch.softmax(power * initial_losses.double().log(), dim=0)
+        self.weights = (shares * len(initial_losses)).float()
 
     def update(self, task_ids: Tensor, losses: Tensor, gradient_norms: Tensor) -> None:
         """Change nothing."""

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from dpf_core.assembly import assemble_model
 from dpf_core.backbone.frozen import Backbone
-from dpf_core.config import BackboneConfig, ModelConfig
+from dpf_core.config import LATER_MODEL_SETTINGS, BackboneConfig, ModelConfig
 from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
+from dpf_core.front_end import FrontEnd
 from dpf_core.heads import HeadSpec
-from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.model import DPFModel
 
 FORMAT = "dpf-pool/2"
 
@@ -156,7 +157,8 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
             f"{config['backbone']['name']}."
         )
     try:
-        settings = from_mapping(ModelConfig, config["model"], f"model in {folder / 'config.json'}")
+        values = {**LATER_MODEL_SETTINGS, **config["model"]}
+        settings = from_mapping(ModelConfig, values, f"model in {folder / 'config.json'}")
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
     tasks, groups = _tasks(config), _task_groups(config, folder)

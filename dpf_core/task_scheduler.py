@@ -15,10 +15,13 @@ class TaskScheduler(nn.Module):
     """Mixing weights of each task by a softmax over the pool, equation 1.
 
     Args:
-        logits: [T, K] start values of W.
+        logits: [T, K] start values of W, K >= 1.
         temperature: Divides the logits, > 0; towards 0 a task picks one prompt, large is uniform.
         is_learned: Train the logarithm of the temperature too.
         is_kept: Keep the temperature among the tensors of the pool, because it moves.
+        is_fixed: W stays as it starts; the temperature may still move.
+        top_k: Prompts that a task mixes, those of its largest logits, in [1, K]; None mixes all.
+            Among equal logits none is left out, so a row without a preference mixes all alike.
 
     Raises:
         ConfigError: The temperature is not positive.
@@ -36,9 +39,14 @@ class TaskScheduler(nn.Module):
         temperature: float,
         is_learned: bool = False,
         is_kept: bool = False,
+        is_fixed: bool = False,
+        top_k: int | None = None,
     ) -> None:
         super().__init__()
-        self.scheduler_logits = nn.Parameter(logits.detach().clone().float())
+        self.scheduler_logits = nn.Parameter(
+            logits.detach().clone().float(), requires_grad=not is_fixed
+        )
+        self.top_k = top_k
         self._temperature = check_temperature(temperature)
         self.log_temperature = None
         if is_learned or is_kept:
@@ -67,7 +75,11 @@ class TaskScheduler(nn.Module):
         """Return pi, [B, K] with rows that sum to 1, for task ids [B]."""
         moving = self.log_temperature
         temperature = self._temperature if moving is None else moving.exp()
-        return torch.softmax(self.scheduler_logits[task_ids] / temperature, dim=-1)
+        logits = self.scheduler_logits[task_ids]
+        if self.top_k is not None:
+            smallest_kept = logits.topk(self.top_k, dim=-1).values[:, -1:]
+            logits = logits.masked_fill(logits < smallest_kept, -math.inf)
+        return torch.softmax(logits / temperature, dim=-1)
 
 
 def check_temperature(temperature: float) -> float:

@@ -31,9 +31,10 @@ from dpf_core.examples import (
     split_training_rows,
 )
 from dpf_core.files import staged_folders, write_json
+from dpf_core.front_end import FrontEnd
 from dpf_core.gym.reader import Row, TaskRecord, load_manifest, read_split
 from dpf_core.heads import HeadSpec
-from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.model import DPFModel
 from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
 from pipeline.plots.evaluation import evaluate_plots

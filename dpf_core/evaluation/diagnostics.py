@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dpf_core.config import EvaluateConfig
+from dpf_core.front_end import FrontEnd
 from dpf_core.loss_balancing import WEIGHT_BOUNDS
-from dpf_core.model import FrontEnd
 
 GATE_EDGES = 20
 """Bins of the gate histogram over [0, 1]."""
@@ -50,17 +50,17 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 @torch.no_grad()
 def front_end_diagnostics(front_end: FrontEnd) -> dict[str, float]:
-    """Return the numbers that describe scheduler and gate, all in nats or shares."""
+    """Return the numbers that describe scheduler and gate, all in nats or shares.
+
+    Those of the gate are there where it is learned.
+    """
     task_ids = torch.arange(front_end.scheduler.num_tasks)
     mixing = front_end.scheduler(task_ids)
-    gate = front_end.fusion.gate(task_ids)
     num_prompts = mixing.shape[1]
-    outside = (gate < 0.05) | (gate > 0.95)
     return {
         "mixing_js_divergence": mixing_divergence(mixing),
         "mixing_entropy_mean": float(entropy(mixing).mean()),
-        "gate_mean": float(gate.mean()),
-        "gate_saturation_share": float(outside.float().mean()),
+        **_gate_numbers(front_end, task_ids),
         "pool_usage_entropy": float(entropy(mixing.mean(dim=0))),
         "pool_usage_entropy_max": math.log(num_prompts),
         "pool_unused_share": float((mixing <= 1 / num_prompts).all(dim=0).float().mean()),
@@ -68,8 +68,10 @@ def front_end_diagnostics(front_end: FrontEnd) -> dict[str, float]:
 
 
 @torch.no_grad()
-def gate_histogram(front_end: FrontEnd) -> dict[str, list[float]]:
-    """Return bin edges and counts of all gate values."""
+def gate_histogram(front_end: FrontEnd) -> dict[str, list[float]] | None:
+    """Return bin edges and counts of all gate values, or None where the gate is constant."""
+    if not front_end.fusion.gate_tensors():
+        return None
     gate = front_end.fusion.gate(torch.arange(front_end.scheduler.num_tasks))
     counts = torch.histc(gate, bins=GATE_EDGES, min=0.0, max=1.0)
     return {
@@ -80,6 +82,7 @@ def gate_histogram(front_end: FrontEnd) -> dict[str, list[float]]:
 
 def front_end_alarms(numbers: Mapping[str, float], config: EvaluateConfig) -> list[Alarm]:
     """Return the alarms that the front end's numbers raise."""
+    saturation = numbers.get("gate_saturation_share", 0.0)  # a constant gate has none
     checks = [
         (
             "prompt collapse",
@@ -90,8 +93,8 @@ def front_end_alarms(numbers: Mapping[str, float], config: EvaluateConfig) -> li
         ),
         (
             "gate saturation",
-            numbers["gate_saturation_share"] > config.max_gate_saturation,
-            numbers["gate_saturation_share"],
+            saturation > config.max_gate_saturation,
+            saturation,
             config.max_gate_saturation,
             "Most gate values stand at 0 or 1, so little gradient reaches them. Move gate_bias "
             "towards 0 or lower prompt_learning_rate.",
@@ -109,6 +112,17 @@ def front_end_alarms(numbers: Mapping[str, float], config: EvaluateConfig) -> li
         for name, raised, value, threshold, message in checks
         if raised
     ]
+
+
+def _gate_numbers(front_end: FrontEnd, task_ids: Tensor) -> dict[str, float]:
+    if not front_end.fusion.gate_tensors():
+        return {}
+    gate = front_end.fusion.gate(task_ids)
+    outside = (gate < 0.05) | (gate > 0.95)
+    return {
+        "gate_mean": float(gate.mean()),
+        "gate_saturation_share": float(outside.float().mean()),
+    }
 
 
 def weight_alarms(task_weights: Mapping[str, float]) -> list[Alarm]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.baselines import SharedPrompt
-from dpf_core.model import AnyFrontEnd
+from dpf_core.front_end import AnyFrontEnd
 
 
 class FusedPrompt(nn.Module):

@@ -24,7 +24,8 @@ from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export.front_end import FusedPrompt, PromptedInput
 from dpf_core.export.onnx_graph import Example, serialise, signature, trace_onnx
 from dpf_core.files import sha256_file, write_bytes_atomic, write_json
-from dpf_core.model import AnyFrontEnd, DPFModel, FrontEnd
+from dpf_core.front_end import AnyFrontEnd, FrontEnd
+from dpf_core.model import DPFModel
 from dpf_core.pool_io import TENSOR_NAMES, task_record
 from dpf_core.prompt_attention import AttentionPrompts
 

@@ -10,9 +10,16 @@ from dpf_core.config import TrainConfig
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.per_task import mean_loss, quick_score
 from dpf_core.examples import TaskExamples
-from dpf_core.loss_balancing import EqualWeights, GradNorm, LossBalancer, RandomWeights
-from dpf_core.model import DPFModel, FrontEnd
-from dpf_core.training.checkpoint import CheckpointStore
+from dpf_core.front_end import FrontEnd
+from dpf_core.loss_balancing import (
+    EqualWeights,
+    FixedWeights,
+    GradNorm,
+    LossBalancer,
+    RandomWeights,
+)
+from dpf_core.model import DPFModel
+from dpf_core.training.checkpoint import CheckpointStore, Snapshot
 from dpf_core.training.history import HistoryRow, front_end_rows
 from dpf_core.training.mixing import mixing_table
 from dpf_core.training.optimizer import (
@@ -149,19 +156,27 @@ class _Run:
         snapshot, problems = (
             checkpoints.load_agreed(self.processes, device) if checkpoints else (None, [])
         )
-        if self.config.loss_balancing == "gradnorm":
-            self.balancer = GradNorm(
-                snapshot.tensors["balancer.initial_losses"] if snapshot else self.initial_losses(),
-                restoring_force=self.config.restoring_force,
-                learning_rate=self.config.task_weight_learning_rate,
-            )
-        elif self.config.loss_balancing == "random":
-            step = snapshot.values["step"] if snapshot else 0
-            self.balancer = RandomWeights(len(self.names), seed=self.config.seed, step=step)
+        self.balancer = self._balancer(snapshot)
         if snapshot is None:
             return None, problems
         self.state = restore(snapshot, self.named, self.optimizer, self.balancer)
         return self.state.step, problems
+
+    def _balancer(self, snapshot: Snapshot | None) -> LossBalancer:
+        """Return one at its start; a snapshot's weights come to it afterwards."""
+        config, known = self.config, snapshot.tensors if snapshot else {}
+        if config.loss_balancing == "gradnorm":
+            return GradNorm(
+                known["balancer.initial_losses"] if snapshot else self.initial_losses(),
+                restoring_force=config.restoring_force,
+                learning_rate=config.task_weight_learning_rate,
+            )
+        if config.loss_balancing == "random":
+            step = snapshot.values["step"] if snapshot else 0
+            return RandomWeights(len(self.names), seed=config.seed, step=step)
+        if config.loss_balancing == "fixed" and snapshot is None:
+            return FixedWeights(self.initial_losses(), power=config.fixed_weight_power)
+        return EqualWeights(len(self.names))
 
     def initial_losses(self) -> Tensor:
         """Return L_t(0), [T], on the first rows of each training set (their order is seeded)."""

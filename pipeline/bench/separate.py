@@ -8,7 +8,8 @@ from torch import Tensor
 from dpf_core.batching import collate
 from dpf_core.config import TrainConfig
 from dpf_core.examples import TaskExamples
-from dpf_core.model import DPFModel, FrontEnd
+from dpf_core.front_end import FrontEnd
+from dpf_core.model import DPFModel
 from dpf_core.training.step import StepResult
 from pipeline.bench.ours import Examples, OwnTraining
 

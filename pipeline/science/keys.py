@@ -16,7 +16,7 @@ from typing import Any
 import dpf_core
 import pipeline
 from dpf_core.backbone.files import resolve_directory, weights_sha256
-from dpf_core.config import ModelConfig
+from dpf_core.config import LATER_MODEL_SETTINGS, LATER_TRAIN_SETTINGS, ModelConfig
 from dpf_core.config_reading import to_mapping
 from dpf_core.gym.manifest import TaskRecord
 from pipeline.science.rows import ScienceGym
@@ -29,6 +29,7 @@ _OF_PROMPT = {"prompt_length", "prompted_depth", "pool_init"}
 _OF_POOL = {
     "pool_size", "temperature", "temperature_mode", "final_temperature", "scheduler_init_std",
     "task_embedding_init", "task_embedding_scale", "gate_bias",
+    *LATER_MODEL_SETTINGS,
 }  # fmt: skip
 _OF_ATTENTION = {"attention_size", "attention_temperature"}
 Json = dict[str, Any]
@@ -94,7 +95,7 @@ def source_question(settings: ScienceSettings, name: str) -> Json:
     if source.teacher is not None:
         question = source_question(settings, source.teacher.source)
         teacher = {"weight": source.teacher.weight, "question": question}
-    train = to_mapping(source.train)
+    train = _since_changed(to_mapping(source.train), LATER_TRAIN_SETTINGS)
     if source.model.method != "full_finetune":
         del train["backbone_learning_rate"]
     return {
@@ -166,7 +167,13 @@ def _model(config: ModelConfig) -> Json:
         useless = useless | _OF_POOL
     if config.method in ("heads_only", "full_finetune"):
         useless = useless | _OF_PROMPT
-    return {name: value for name, value in to_mapping(config).items() if name not in useless}
+    values = _since_changed(to_mapping(config), LATER_MODEL_SETTINGS)
+    return {name: value for name, value in values.items() if name not in useless}
+
+
+def _since_changed(values: Json, later: Mapping[str, Any]) -> Json:
+    """Return settings without those that are younger than the first results and change nothing."""
+    return {n: value for n, value in values.items() if n not in later or value != later[n]}
 
 
 def _source_rows(gym: ScienceGym, task: str) -> list[Any]:

@@ -15,7 +15,7 @@ from dpf_core.adaptation import adapt_model
 from dpf_core.config import ModelConfig, TrainConfig
 from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
-from dpf_core.model import FrontEnd
+from dpf_core.front_end import FrontEnd
 from pipeline.science.frozen_prompt import dev_score
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import Json, code_hash, data_key, digest, method_setup, source_key

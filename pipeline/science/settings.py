@@ -17,8 +17,8 @@ _NAME = re.compile(r"[a-z0-9_]+")
 
 WITHOUT_USE = (
     "seed", "max_train_rows", "dev_rows", "sampling_temperature", "loss_balancing",
-    "restoring_force", "task_weight_learning_rate", "initial_loss_rows", "checkpoint_every_steps",
-    "log_every_steps",
+    "fixed_weight_power", "restoring_force", "task_weight_learning_rate", "initial_loss_rows",
+    "checkpoint_every_steps", "log_every_steps",
 )  # fmt: skip
 """Settings of a training that adapting to one task leaves as they are; the seed is the cell's."""
 

@@ -11,14 +11,16 @@ PIPELINE = sorted(Path("pipeline").rglob("*.py"))
 ORCHESTRATION = {"dagster", "dagster_pipes", "dvc", "great_expectations", "pipeline"}
 
 LAYERS = {
-    "foundation": ["__init__", "errors", "config", "config_reading", "files", "naming"],
+    "foundation": [
+        "__init__", "errors", "config", "config_checks", "config_reading", "files", "naming",
+    ],
     "parts": [
         "prompts", "task_scheduler", "fusion", "baselines", "prompt_attention", "backbone", "heads",
         "loss_balancing", "gym",
     ],
     "composition": [
-        "model", "initialisation", "assembly", "pool_io", "adapters", "earlier", "build",
-        "adaptation", "adaptation_sources", "distillation", "examples", "batching",
+        "front_end", "model", "initialisation", "assembly", "pool_io", "adapters", "earlier",
+        "build", "adaptation", "adaptation_sources", "distillation", "examples", "batching",
     ],
     "evaluation": ["evaluation"],
     "use": ["training", "export"],

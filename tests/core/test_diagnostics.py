@@ -15,8 +15,8 @@ from dpf_core.evaluation.diagnostics import (
     temperature_alarms,
     weight_alarms,
 )
+from dpf_core.front_end import FrontEnd
 from dpf_core.fusion import Fusion
-from dpf_core.model import FrontEnd
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 

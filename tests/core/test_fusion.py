@@ -60,3 +60,24 @@ def test_gradients_reach_embedding_weight_and_bias_of_the_gate():
     made(TASKS, COMBINED).square().sum().backward()
     assert gradients(made) == {"gate_bias", "gate_weight", "task_embedding"}
     assert not made.task_embedding.grad[1].any()  # task 1 is not in the batch
+
+
+@pytest.mark.parametrize(("mode", "share"), [("none", 0.0), ("mean", 0.5)])
+def test_a_constant_gate_lets_the_same_share_of_every_task_embedding_through(mode, share):
+    made = Fusion(EMBEDDING, gate_bias=-2.0, mode=mode)
+    expected = share * EMBEDDING[TASKS][:, None, None] + (1 - share) * COMBINED
+    assert torch.equal(made(TASKS, COMBINED), expected)
+    assert torch.equal(made.gate(TASKS), torch.full((2, 8), share))
+
+
+def test_a_concatenated_task_embedding_stands_before_the_combined_prompt_at_every_depth():
+    fused = Fusion(EMBEDDING, gate_bias=-2.0, mode="concatenated")(TASKS, COMBINED)
+    assert torch.equal(fused[:, :, 0], EMBEDDING[TASKS][:, None].expand(2, 2, 8))
+    assert torch.equal(fused[:, :, 1:], COMBINED)
+
+
+@pytest.mark.parametrize("mode", ["mean", "concatenated"])
+def test_without_a_learned_gate_the_task_embedding_alone_is_trained(mode):
+    made = Fusion(EMBEDDING, gate_bias=-2.0, mode=mode)
+    made(TASKS, COMBINED).square().sum().backward()
+    assert gradients(made) == {"task_embedding"}

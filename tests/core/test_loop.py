@@ -14,6 +14,7 @@ RUNS = {
     "stopped early": ({}, {"patience": 1} | dict.fromkeys(RATES, 1e-9)),
     "equal weights": ({"method": "shared_prompt"}, {"loss_balancing": "equal"}),
     "random weights": ({}, {"loss_balancing": "random"}),
+    "fixed weights": ({}, {"loss_balancing": "fixed", "fixed_weight_power": 0.5}),
     "heads only": ({"method": "heads_only"}, {"loss_balancing": "equal"}),
     "full fine-tuning": ({"method": "full_finetune"}, {"loss_balancing": "equal"}),
     "factors": ({"method": "mpt"}, {"loss_balancing": "gradnorm"}),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from dpf_core.loss_balancing import (
     WEIGHT_BOUNDS,
     EqualWeights,
+    FixedWeights,
     GradNorm,
     RandomWeights,
     renormalise,
@@ -152,3 +153,13 @@ def test_random_weights_are_drawn_anew_at_each_step_positive_with_sum_t():
     assert not torch.equal(seen[0], seen[1])
     assert torch.equal(RandomWeights(5, seed=13, step=2).weights, seen[2])
     assert not torch.equal(RandomWeights(5, seed=14).weights, seen[0])
+
+
+@pytest.mark.parametrize("power", [-1.0, 0.0, 0.5])
+def test_fixed_weights_are_powers_of_the_initial_losses_with_sum_t(power):
+    made, losses = FixedWeights(torch.tensor([0.5, 1.0, 3.0]), power=power), [0.5, 1.0, 3.0]
+    powers = [loss**power for loss in losses]
+    expected = torch.tensor([3 * p / sum(powers) for p in powers])
+    torch.testing.assert_close(made.weights, expected)
+    made.update(torch.arange(3), torch.rand(3), torch.rand(3))
+    torch.testing.assert_close(made.weights, expected)

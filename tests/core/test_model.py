@@ -9,8 +9,8 @@ from dpf_core.batching import collate
 from dpf_core.build import build_model
 from dpf_core.config import ModelConfig
 from dpf_core.errors import ConfigError, TaskIdError
+from dpf_core.front_end import FrontEnd
 from dpf_core.heads import HeadSpec
-from dpf_core.model import FrontEnd
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
 from tests import tiny

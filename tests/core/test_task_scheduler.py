@@ -54,3 +54,31 @@ def test_only_the_logits_of_the_named_tasks_get_a_gradient():
     gradient = scheduler.scheduler_logits.grad
     assert not gradient[0].any()
     assert gradient[1].all()
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 4])
+def test_the_largest_logits_alone_are_mixed_by_equation_1(top_k):
+    found = TaskScheduler(LOGITS, temperature=0.7, top_k=top_k)(ALL).detach()
+    for row, logits in zip(found, LOGITS, strict=True):
+        kept = logits.argsort(descending=True)[:top_k]
+        expected = torch.zeros(4)
+        expected[kept] = torch.softmax(logits[kept] / 0.7, dim=0)
+        torch.testing.assert_close(row, expected)
+
+
+def test_prompts_that_are_left_out_get_no_gradient():
+    scheduler = TaskScheduler(LOGITS, temperature=0.7, top_k=2)
+    (scheduler(ALL) * torch.arange(4.0)).sum().backward()
+    gradient = scheduler.scheduler_logits.grad
+    assert torch.isfinite(gradient).all()
+    assert gradient.ne(0).tolist() == [[True, True, False, False], [True, False, True, False]]
+
+
+def test_a_row_without_a_preference_mixes_all_alike():
+    mixed = TaskScheduler(torch.zeros(1, 4), temperature=0.7, top_k=2)(torch.tensor([0]))
+    assert torch.equal(mixed, torch.full((1, 4), 0.25))
+
+
+def test_a_fixed_scheduler_trains_nothing():
+    scheduler = TaskScheduler(LOGITS, temperature=0.7, is_fixed=True)
+    assert not any(parameter.requires_grad for parameter in scheduler.parameters())

@@ -39,6 +39,7 @@ PARAMS: dict[str, Any] = {
         "prompt_length": 3, "prompted_depth": 1, "pool_size": 4, "temperature": 0.9,
         "temperature_mode": "fixed", "final_temperature": None, "pool_init": "vocabulary",
         "task_embedding_init": "name", "scheduler_init_std": 1.0, "task_embedding_scale": 0.5,
+        "scheduler_mode": "learned", "scheduler_top_k": None, "gate_mode": "learned",
         "gate_bias": -2.0, "head_scale": 16.0, "attention_size": 4, "attention_temperature": 2.0,
     },
     "source_training": {
@@ -46,6 +47,7 @@ PARAMS: dict[str, Any] = {
         "sampling_temperature": 4.0, "gate_learning_rate": 0.003,
         "backbone_learning_rate": 1e-4, **RATES, "weight_decay": 0.0,
         "warmup_fraction": 0.05, "gradient_clip": 1.0, "loss_balancing": "equal",
+        "fixed_weight_power": -1.0,
         "restoring_force": 0.5, "task_weight_learning_rate": 0.025, "initial_loss_rows": 4,
         "eval_every_steps": 2, "patience": 4, "checkpoint_every_steps": 2, "log_every_steps": 2,
     },

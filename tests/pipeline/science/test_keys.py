@@ -30,7 +30,8 @@ def setup_of(project, name="dpf", environment=HERE, source="key"):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model__prompt_length": 4}, {"adaptation__max_steps": 5}, {"backbone__max_length": 15},
+        {"model__prompt_length": 4}, {"model__gate_mode": "none"}, {"model__scheduler_top_k": 2},
+        {"adaptation__max_steps": 5}, {"backbone__max_length": 15},
         {"runtime__num_threads": 2}, {"gain__num_resamples": 6},
         {"sources__dpf__train": {"seed": 1}},
         {"methods__dpf__sweep": [JOINT]},
