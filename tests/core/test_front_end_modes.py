@@ -5,12 +5,13 @@ import torch
 
 from dpf_core.adaptation import extend_pool
 from dpf_core.batching import collate
-from dpf_core.config import TrainConfig
+from dpf_core.config import LATER_MODEL_SETTINGS, TrainConfig
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.evaluation.diagnostics import front_end_diagnostics, gate_histogram
 from dpf_core.export.onnx_export import FUSED_PROMPT_FILE, export_onnx
 from dpf_core.export.onnx_session import open_session
 from dpf_core.export.peft_adapter import export_adapters
+from dpf_core.files import read_json, write_json
 from dpf_core.pool_io import load_pool, save_pool
 from dpf_core.training.history import front_end_rows
 from dpf_core.training.loop import train
@@ -134,9 +135,6 @@ def test_a_fixed_scheduler_without_spread_mixes_all_prompts_alike(world):
 
 
 def test_a_pool_that_was_written_before_these_settings_is_read_as_it_was(world, tmp_path):
-    from dpf_core.config import LATER_MODEL_SETTINGS
-    from dpf_core.files import read_json, write_json
-
     model = world.model()
     save_pool(tmp_path, model, extra={})
     config = read_json(tmp_path / "config.json")
