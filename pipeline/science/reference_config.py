@@ -40,7 +40,10 @@ def peft_config(name: str, setup: Json, source: Path | None, num_tasks: int) -> 
             task_type=TaskType.SEQ_CLS, num_virtual_tokens=size, num_tasks=num_tasks
         )
     if source.suffix != ".safetensors":  # PEFT unpickles any other file
-        raise ConfigError(f"a source of a reference must be safetensors, got {source}.")
+        raise ConfigError(
+            f"a source of a reference must be safetensors, got {source}. Remove it; `dpf science "
+            "reference` trains it again."
+        )
     return MultitaskPromptTuningConfig(
         task_type=TaskType.SEQ_CLS,
         num_virtual_tokens=size,

@@ -33,11 +33,8 @@ TASKS = [
     ("tweet_eval-offensive", "toxicity", "Classification-F1", 2, "real", 0.693, 0.419),
 ]
 STATUS = {
-    "trec": "verified",
-    "sick": "verified",
-    "glue-mrpc": "verified",
-    "superglue-wic": "unverified",
-}
+    "trec": "verified", "sick": "verified", "glue-mrpc": "verified", "superglue-wic": "unverified",
+}  # fmt: skip
 NAMES = [task[0] for task in TASKS]
 
 
