@@ -1,8 +1,9 @@
-"""What pipeline/science/dvc.yaml must say: the modules that a stage imports, the records it writes.
+"""What the science's two graphs must say: the modules that a stage imports, the records it writes.
 
-`python -m tests.architecture.science_graph` writes it, after an import or a method has changed.
+`python -m tests.architecture.science_graph` writes them, after an import or a method has changed.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,33 @@ from pipeline.science.layout import STUDIES, Layout
 from pipeline.science.settings import PARAMS
 from tests.architecture.import_graph import code_deps
 
-GRAPH = Path("pipeline/science/dvc.yaml")
 FOLDER = Path("pipeline/science")
+GRAPH = FOLDER / "dvc.yaml"
+"""Of the table."""
+ABLATIONS = FOLDER / "ablations" / "dvc.yaml"
+"""Of the studies and the matrix."""
 STAGES = FOLDER / "stages"
 ITEM = "${item}"
 """What DVC replaces by each study."""
 
 
-def graph() -> dict[str, dict[str, Any]]:
-    """Return the stages of the file; of one that runs for each item of a list, what it does."""
-    stages: dict[str, dict[str, Any]] = yaml.safe_load(GRAPH.read_text(encoding="utf-8"))["stages"]
-    return {name: stage.get("do", stage) for name, stage in stages.items()}
+def graph(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the stages of a file; of one that runs for each item of a list, what it does."""
+    return {name: stage.get("do", stage) for name, stage in _stages(path).items()}
 
 
 def items(stage: str) -> list[str]:
-    """Return the list that a stage runs for."""
-    stages = yaml.safe_load(GRAPH.read_text(encoding="utf-8"))["stages"]
-    return list(stages[stage]["foreach"])
+    """Return the list that a stage of the ablations runs for."""
+    return list(_stages(ABLATIONS)[stage]["foreach"])
+
+
+def _stages(path: Path) -> dict[str, dict[str, Any]]:
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["stages"])
+
+
+def project_folder(path: Path) -> str:
+    """Return the project's folder, as seen from a graph's."""
+    return Path(os.path.relpath(".", path.parent)).as_posix()
 
 
 def studies() -> list[str]:
@@ -77,19 +88,25 @@ def written(stage: dict[str, Any]) -> list[str]:
 
 
 def _write() -> None:
+    for path in (GRAPH, ABLATIONS):
+        _write_graph(path)
+
+
+def _write_graph(path: Path) -> None:
     from ruamel.yaml import YAML
 
     reader = YAML()
     reader.indent(mapping=2, sequence=4, offset=2)
     reader.width = 100
-    document = reader.load(GRAPH)
-    document["stages"]["study"]["foreach"] = studies()
+    document = reader.load(path)
     for name, whole in document["stages"].items():
+        if "foreach" in whole:
+            whole["foreach"] = studies()
         stage = whole.get("do", whole)
         stage["deps"] = deps(name)
         if "outs" in stage:
-            stage["outs"] = [{path: {"cache": False, "persist": True}} for path in records(name)]
-    reader.dump(document, GRAPH)
+            stage["outs"] = [{out: {"cache": False, "persist": True}} for out in records(name)]
+    reader.dump(document, path)
 
 
 if __name__ == "__main__":

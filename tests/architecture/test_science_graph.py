@@ -7,20 +7,34 @@ from pipeline.dvc_project import read_stages
 from pipeline.science.layout import WORK
 from tests.architecture import science_graph
 
-STAGES = science_graph.graph()
+PATHS = (science_graph.GRAPH, science_graph.ABLATIONS)
+GRAPHS = {path: science_graph.graph(path) for path in PATHS}
+STAGES = {name: stage for graph in GRAPHS.values() for name, stage in graph.items()}
 CURE = "Run python -m tests.architecture.science_graph."
 
 
 def test_stages_are_the_modules_of_the_science():
     scripts = {path.stem for path in science_graph.STAGES.glob("[a-z]*.py")}
     assert STAGES.keys() == scripts
+    assert len(STAGES) == sum(map(len, GRAPHS.values()))
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_runs_the_module_of_its_name_in_the_projects_folder(name):
+def test_a_stage_runs_the_module_of_its_name(name):
     arguments = f" {science_graph.ITEM}" if name == "study" else ""
     assert STAGES[name]["cmd"] == f"python -m pipeline.science.stages.{name}{arguments}"
-    assert STAGES[name]["wdir"] == "../.."
+
+
+@pytest.mark.parametrize("path", GRAPHS, ids=str)
+def test_stages_run_in_the_projects_folder(path):
+    folders = {stage["wdir"] for stage in GRAPHS[path].values()}
+    assert folders == {science_graph.project_folder(path)}
+
+
+def test_the_table_needs_no_record_of_an_ablation():
+    table, ablations = GRAPHS.values()
+    made = {out for stage in ablations.values() for out in science_graph.written(stage)}
+    assert made.isdisjoint(dep for stage in table.values() for dep in stage["deps"])
 
 
 @pytest.mark.parametrize("name", STAGES)
