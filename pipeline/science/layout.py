@@ -1,5 +1,6 @@
 """Where the science reads and writes."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,12 @@ class Layout:
     study_params: Path = STUDIES
     studies: Path = paths.METRICS / "studies.json"
     """The summary of all studies."""
+
+    @property
+    def option(self) -> str:
+        """What a command needs beside its name, after a space; "" for the project's own."""
+        is_own = self.study_params.name == STUDIES.name
+        return "" if is_own else f" --params {shlex.quote(str(self.params))}"
 
     @classmethod
     def below(cls, root: Path, params: Path | None = None) -> "Layout":

@@ -66,6 +66,13 @@ def describe(result: dict[str, Any]) -> str:
         lines.append("recorded: nothing")
     else:
         equal = "equal" if result["is_equal"] else "NOT EQUAL"
-        same = "" if result["is_same_setup"] else ", of other settings, rows, weights or torch"
-        lines.append(f"recorded: {result['recorded_score']:.6f}, {equal}{same}")
+        lines.append(f"recorded: {result['recorded_score']:.6f}, {equal}{_why(result)}")
     return "\n".join(lines)
+
+
+def _why(result: dict[str, Any]) -> str:
+    if not result["is_same_setup"]:
+        return ", of other settings, rows, weights or torch"
+    if result["is_equal"]:
+        return ""
+    return ", of the same settings: by other code, or on another kind of processor (README, bytes)"

@@ -7,6 +7,7 @@ of the rows. Texts of the data are escaped values, never templates.
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,6 @@ from pipeline.science.transfer import build_transfer
 
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
-_COMMAND = "dpf science transfer && dpf science report --out DIR"
-_MATRIX = "dpf science matrix && dpf science report --out DIR"
-_STUDY = "dpf science study {name} && dpf science report --out DIR"
-
 METHODS = {
     "dpf": "A fused prompt from the pool that the sources trained, plus one of the task's own.",
     "dpf_append": "A fused prompt from the pool that the sources trained, which stays as it is.",
@@ -157,9 +154,9 @@ def build_report(layout: Layout, *, commit: str) -> str:
                 matrix=matrix,
                 ideas=read_ideas(layout),
                 append=read_record(layout.append_record),
-                figures=_figures(table, studies, matrix, commit),
+                figures=_figures(table, studies, matrix, _Origin(layout, table, commit)),
                 commit=commit,
-                command=_COMMAND,
+                command=_command(layout, "transfer"),
             )
         )
     except (jinja2.UndefinedError, LookupError, TypeError, ValueError) as error:
@@ -202,26 +199,43 @@ def _ordered(table: Json, settings: ScienceSettings) -> Json:
     }
 
 
+def _command(layout: Layout, part: str) -> str:
+    """Return what makes a part of the page, and the page."""
+    return f"dpf science {part}{layout.option} && dpf science report{layout.option} --out DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What every figure says of itself."""
+
+    layout: Layout
+    table: Json
+    commit: str
+
+    def of(self, part: str) -> str:
+        """Return command, commit and rows in words."""
+        rows = self.table["made_with"]["gym_manifest_sha256"]
+        command = _command(self.layout, part)
+        return f"Command: {command}. Commit: {self.commit}. Rows, SHA-256: {rows[:16]}."
+
+
 def _figures(
-    table: Json, studies: Json | None, matrix: Json | None, commit: str
+    table: Json, studies: Json | None, matrix: Json | None, origin: _Origin
 ) -> dict[str, dict[str, str]]:
     """Return stem -> data URI and words of each figure, where it came from included."""
-    rows = table["made_with"]["gym_manifest_sha256"]
-    origin = f"Commit: {commit}. Rows, SHA-256: {rows[:16]}."
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for path in science_figures(table, Path(folder)):
             alt, caption = FIGURES[path.stem]
-            words = f"{caption} Command: {_COMMAND}. {origin}"
-            found[path.stem] = picture(path, alt, words)
+            found[path.stem] = picture(path, alt, f"{caption} {origin.of('transfer')}")
         for path in matrix_figures(matrix, Path(folder)) if matrix else ():
             alt, caption = MATRIX_FIGURES[path.stem]
-            found[path.stem] = picture(path, alt, f"{caption} Command: {_MATRIX}. {origin}")
+            found[path.stem] = picture(path, alt, f"{caption} {origin.of('matrix')}")
         drawn = study_figures(studies, Path(folder)) if studies else {}
         for name, path in drawn.items():
             study = studies["studies"][name] if studies else {}
             alt, caption = STUDY_FIGURE[study["kind"]]
-            words = f"{caption} Command: {_STUDY.format(name=name)}. {origin}"
+            words = f"{caption} {origin.of(f'study {name}')}"
             found[path.stem] = picture(path, alt.format(title=study["title"]), words)
     return found
 

@@ -85,6 +85,7 @@ class SourceJob:
                 task: source_data_key(worker.gym, task) for task in worker.settings.gym.sources
             },
             "environment": asdict(worker.environment),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "code": code_hash(),
             "seconds": round(checkpoints.seconds, 2),
             "resumed_at": result.resumed_at,

@@ -20,6 +20,11 @@ def test_what_follows_from_other_settings_lies_apart_under_the_name_of_their_fil
     assert other.work == tmp_path / WORK / "configurations" / "big_t5"  # Git and DVC ignore it
 
 
+def test_a_command_names_other_settings_and_never_the_projects_own(tmp_path):
+    assert Layout().option == Layout.below(tmp_path).option == ""
+    assert Layout.below(tmp_path, Path("my runs/t5.yaml")).option == " --params 'my runs/t5.yaml'"
+
+
 def test_a_file_after_which_no_folder_can_be_named_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"lower-case letters.*got 'Big T5'.*Rename it"):
         Layout.below(tmp_path, Path("Big T5.yaml"))

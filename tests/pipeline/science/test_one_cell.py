@@ -48,6 +48,13 @@ def test_a_recorded_score_that_does_not_come_again_is_shown(here, project):
     assert "recorded: 0.123000, NOT EQUAL, of other settings, rows" in describe(result)
 
 
+def test_another_score_of_the_same_settings_is_laid_to_code_or_processor(here):
+    run_cells(here, ["heads_only"], num_processes=1)
+    result = compare(here, "heads_only", "mood", 13)
+    said = describe(result | {"recorded_score": 0.123, "is_equal": False})
+    assert "recorded: 0.123000, NOT EQUAL, of the same settings: by other code, or on" in said
+
+
 def test_nothing_is_recorded_by_it(here, project):
     write_json(project.source_record("dpf"), {"key": "of an earlier run"})
     shutil.rmtree(project.work / "sources")

@@ -1,6 +1,8 @@
 import html
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,17 @@ def test_every_figure_names_command_commit_and_rows(told):
         assert "Command: dpf science transfer" in caption
         assert "Commit: c0ffee." in caption
         assert rows in caption
+
+
+def test_a_page_of_other_settings_names_them_in_its_commands(told):
+    other = replace(
+        told, params=told.params.with_name("t5.yaml"), study_params=Path("t5.studies.yaml")
+    )
+    told.params.rename(other.params)
+    write_transfer(other)
+    said = text_of(page_of(other))
+    options = f"--params {other.params}"
+    assert f"dpf science transfer {options} && dpf science report {options} --out DIR" in said
 
 
 def test_every_method_and_target_is_in_the_tables(told):

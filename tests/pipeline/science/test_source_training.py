@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+import torch
 
 from dpf_core.errors import CheckpointError
 from dpf_core.files import write_json
@@ -28,6 +29,7 @@ def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
     run(project, "dpf")
     assert read_record(project.source_record("dpf")) == record  # the same bits, so the same record
     assert record["tasks"].keys() == {"topic", "sound"}
+    assert record["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
 
 
 def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
