@@ -75,4 +75,4 @@ def _why(result: dict[str, Any]) -> str:
         return ", of other settings, rows, weights or torch"
     if result["is_equal"]:
         return ""
-    return ", of the same settings: by other code, or on another kind of processor (README, bytes)"
+    return ", of the same settings: by other code, or on another kind of processor (README)"

@@ -166,7 +166,8 @@ def record_source(folder: Path, path: Path) -> Json:
         path: Of the record.
 
     Raises:
-        ConfigError: The model has no record, or a damaged one.
+        ConfigError: The model has no record, or a damaged one; or another model of the same
+            settings and rows is recorded, so that cells of two models would stand in one table.
         OSError: The file cannot be written.
     """
     made = read_record(folder / _RECORD)
@@ -180,8 +181,17 @@ def record_source(folder: Path, path: Path) -> Json:
             f"the {_RECORD} of a source model must have {', '.join(_SAME)}, got none of "
             f"{', '.join(absent)} ({folder}). Remove the folder; it is trained again."
         )
-    earlier = read_record(path)
-    if earlier is None or any(earlier.get(part) != made[part] for part in _SAME):
+    earlier = read_record(path) or {}
+    changed = [part for part in _SAME if earlier.get(part) != made[part]]
+    if changed == ["sha256"] and "sha256" in earlier:
+        raise ConfigError(
+            "a source model must be the recorded one, from which cells are made, got other weights "
+            f"of the same settings ({folder}; {path}). They were trained by other code, or on "
+            "another kind of processor (README, 'The same bytes'). Remove the folder and train it "
+            "again in the recorded way; or remove the record, and tuning and cells of all methods "
+            "that start from it."
+        )
+    if changed:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, made)
     return made

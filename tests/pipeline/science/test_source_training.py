@@ -3,7 +3,7 @@ import shutil
 import pytest
 import torch
 
-from dpf_core.errors import CheckpointError
+from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.files import write_json
 from pipeline.science import running
 from pipeline.science.keys import code_hash
@@ -30,6 +30,17 @@ def test_a_source_model_is_trained_for_a_missing_cell_alone(project):
     assert read_record(project.source_record("dpf")) == record  # the same bits, so the same record
     assert record["tasks"].keys() == {"topic", "sound"}
     assert record["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+
+
+def test_other_weights_of_the_same_settings_are_not_taken_for_the_recorded_model(project):
+    run(project, "dpf")
+    path, cells = project.source_record("dpf"), project.cells("dpf").read_bytes()
+    write_json(path, read_record(path) | {"sha256": {"pool.safetensors": "of another processor"}})
+    record = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"must be the recorded one.*Remove the folder") as said:
+        running.make_sources(place(project), {"dpf"}, num_processes=1)
+    assert str(path) in str(said.value)
+    assert (path.read_bytes(), project.cells("dpf").read_bytes()) == (record, cells)
 
 
 def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
