@@ -181,4 +181,4 @@ def test_every_command_has_its_help(command, capsys):
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "--project DIR" in said
-    assert "dvc repro" not in said  # the graph stands in .dvcignore
+    assert "dvc repro" not in said  # each is one part of it
