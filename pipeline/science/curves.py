@@ -57,10 +57,8 @@ def build_studies(layout: Layout) -> Json:
     summary = _Summary(layout, settings, studies, checked_rows(settings, layout))
     return {
         "method": studies.method,
-        "targets": list(studies.targets),
         "seeds": list(studies.seeds),
         "baseline": settings.gain.baseline,
-        "baseline_score": summary.baseline_score(),
         "studies": {study.name: summary.study(study) for study in studies.studies.values()},
     }
 
@@ -71,21 +69,22 @@ class _Summary:
     ) -> None:
         self.layout, self.settings, self.studies, self.rows = layout, settings, studies, rows
         self.sweep_point = Sweep(settings, layout, studies.method).chosen
-        self.baseline = self._scores(current_cells(settings, layout, settings.gain.baseline).cells)
-
-    def baseline_score(self) -> float | None:
-        """Return the baseline's mean score on the same targets and seeds, None without them."""
-        return None if self.baseline is None else float(self.baseline.mean())
+        self.baseline = current_cells(settings, layout, settings.gain.baseline).cells
 
     def study(self, study: Study) -> Json:
-        """Return a study's title and points."""
+        """Return a study's title, targets and points, and what the baseline scores on its cells."""
         found = {point.name: self._found(study, point) for point in study.points}
-        default = self._scores(found[study.default.name].cells)
+        default = self._scores(study, found[study.default.name].cells)
+        baseline = self._scores(study, self.baseline)
         return {
             "title": study.title,
             "kind": study.kind,
+            "targets": list(study.targets),
+            "baseline_score": None if baseline is None else float(baseline.mean()),
             "default": study.default.name,
-            "points": {name: self._point(one, default) for name, one in found.items()},
+            "points": {
+                name: self._point(study, one, default, baseline) for name, one in found.items()
+            },
         }
 
     def _found(self, study: Study, point: Point) -> _Found:
@@ -108,11 +107,9 @@ class _Summary:
         }
         return _Found(cells=cells, source=source)
 
-    def _scores(self, cells: Cells) -> Floats | None:
+    def _scores(self, study: Study, cells: Cells) -> Floats | None:
         """Return [T, S] comparable scores, None where a cell is missing."""
-        wanted = [
-            [(target, seed) for seed in self.studies.seeds] for target in self.studies.targets
-        ]
+        wanted = [[(target, seed) for seed in self.studies.seeds] for target in study.targets]
         if any(where not in cells for row in wanted for where in row):
             return None
         metrics = self.rows.metrics
@@ -120,18 +117,19 @@ class _Summary:
             [[comparable(cells[where].score, metrics[where[0]]) for where in row] for row in wanted]
         )
 
-    def _point(self, found: _Found, default: Floats | None) -> Json:
-        total = len(self.studies.targets) * len(self.studies.seeds)
-        wanted = [found.cells.get((t, s)) for t in self.studies.targets for s in self.studies.seeds]
+    def _point(
+        self, study: Study, found: _Found, default: Floats | None, baseline: Floats | None
+    ) -> Json:
+        wanted = [found.cells.get((t, s)) for t in study.targets for s in self.studies.seeds]
         cells = [cell for cell in wanted if cell is not None]
-        scores = self._scores(found.cells)
+        scores = self._scores(study, found.cells)
         seconds = [cell.seconds for cell in cells]
         return {
             "num_cells": len(cells),
-            "of": total,
+            "of": len(wanted),
             **self._figures("score", "ci95", scores),
             **self._figures("difference", "difference_ci95", _minus(scores, default)),
-            **self._figures("over_baseline", "over_baseline_ci95", _minus(scores, self.baseline)),
+            **self._figures("over_baseline", "over_baseline_ci95", _minus(scores, baseline)),
             **{name: found.source.get(part) for part, name in _SOURCE.items()},
             "num_trainable": max((cell.num_trainable for cell in cells), default=None),
             "seconds": round(sum(seconds) / len(seconds), 2) if seconds else None,

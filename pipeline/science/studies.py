@@ -42,6 +42,8 @@ class Study:
     """In words, beside the axis."""
     kind: Literal["curve", "bars"]
     """Whether points are numbers or names."""
+    targets: tuple[str, ...]
+    """Target tasks of its cells."""
     points: tuple[Point, ...]
 
     @property
@@ -56,7 +58,6 @@ class Studies:
 
     method: str
     """Of params.yaml; its model, its source and the point that its tuning chose are varied."""
-    targets: tuple[str, ...]
     seeds: tuple[int, ...]
     source_training: Mapping[str, Any]
     """Settings of the source's training that are replaced at every point alike."""
@@ -84,7 +85,7 @@ def varied(studies: Studies, settings: ScienceSettings) -> tuple[MethodSettings,
 def variant(settings: ScienceSettings, studies: Studies, point: Point) -> ScienceSettings:
     """Return the settings of the science that a point is run under.
 
-    Targets and seeds stay those of the table; a study takes fewer. Other methods that start from
+    Targets and seeds stay those of the table; a study takes some of them. Other methods that start from
     the varied source, which would no longer fit them, are left out.
 
     Raises:

@@ -38,6 +38,7 @@ class _Axis:
 
     title: str
     kind: Literal["curve", "bars"]
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,30 +68,34 @@ def load_studies(path: Path, settings: ScienceSettings) -> Studies:
     head = _read(_Head, content, str(path))
     studies = Studies(
         method=head.method,
-        targets=head.targets,
         seeds=head.seeds,
         source_training=_mapping(content["source_training"], f"source_training in {path}"),
         source_order=head.source_order,
         studies={
-            check_name(name, "studies", path): _study(name, value, path)
+            check_name(name, "studies", path): _study(name, value, head, path)
             for name, value in named.items()
         },
     )
     _check_sets(studies, settings, path)
+    _check_some(head.targets, settings.gym.targets, f"targets in {path}")
     for study in studies.studies.values():
+        where = f"targets of the study {study.name} in {path}"
+        _check_some(study.targets, settings.gym.targets, where)
         _check_points(settings, studies, study, path)
     return studies
 
 
-def _study(name: str, value: Any, path: Path) -> Study:
+def _study(name: str, value: Any, head: _Head, path: Path) -> Study:
+    """Return a study; it has the targets of the file unless it names its own."""
     where = f"the study {name} in {path}"
-    _exactly(value, ("title", "kind", "points"), where)
+    _exactly(value, ("title", "kind", "points"), where, optional=("targets",))
     points = _mapping(value["points"], f"points of {where}")
-    axis = _read(_Axis, value, where)
+    axis = _read(_Axis, {"targets": list(head.targets), **value}, where)
     return Study(
         name=name,
         title=axis.title,
         kind=axis.kind,
+        targets=axis.targets,
         points=tuple(_point(key, changes, where) for key, changes in points.items()),
     )
 
@@ -127,7 +132,6 @@ def _check_sets(studies: Studies, settings: ScienceSettings, path: Path) -> None
         raise ConfigError(
             f"method in {path} must start from a source model, got {studies.method}. Name another."
         )
-    _check_some(studies.targets, settings.gym.targets, f"targets in {path}")
     _check_some(studies.seeds, settings.gym.seeds, f"seeds in {path}")
     if sorted(studies.source_order) != sorted(settings.gym.sources):
         raise ConfigError(
@@ -194,10 +198,12 @@ def _check_number(name: str, where: str) -> None:
         ) from error
 
 
-def _exactly(value: Any, keys: tuple[str, ...], where: str) -> None:
+def _exactly(
+    value: Any, keys: tuple[str, ...], where: str, *, optional: tuple[str, ...] = ()
+) -> None:
     _mapping(value, where)
     for key in value:
-        check_choice(key, keys, f"a part of {where}")
+        check_choice(key, (*keys, *optional), f"a part of {where}")
     if missing := [key for key in keys if key not in value]:
         raise ConfigError(f"{where} must have {', '.join(keys)}, got no {missing[0]}. Add it.")
 

@@ -87,8 +87,8 @@ def run_studies(
     chosen = [studies.study(name) for name in names]
     with alone(place.layout):
         ran = [_run(place, studies, study, num_processes, replace=replace) for study in chosen]
-    num_points = sum(len(study.points) for study in chosen)
-    total = num_points * len(studies.targets) * len(studies.seeds)
+    num_rows = sum(len(study.points) * len(study.targets) for study in chosen)
+    total = num_rows * len(studies.seeds)
     return Done(ran=sum(ran), kept=total - sum(ran))
 
 
@@ -139,7 +139,7 @@ def plan_of(place: Place, studies: Studies, study: Study, point: Point) -> Plan:
         setup=setup,
         cells=tuple(
             CellJob(name=name, point=number, target=target, seed=seed, setup=setup)
-            for target, seed in product(studies.targets, studies.seeds)
+            for target, seed in product(study.targets, studies.seeds)
         ),
     )
 

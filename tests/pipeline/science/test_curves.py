@@ -61,12 +61,20 @@ def test_a_point_has_its_mean_score_and_its_distance_from_the_default(told):
 
 
 def test_the_baseline_of_the_table_stands_beside_where_its_cells_are_there(told):
-    assert build_studies(told)["baseline_score"] is None
+    assert build_studies(told)["studies"]["weights"]["baseline_score"] is None
     fill(told, single_task=0.3)
-    summary = build_studies(told)
-    assert summary["baseline_score"] == pytest.approx(0.3)
-    point = summary["studies"]["weights"]["points"]["gradnorm"]
-    assert point["over_baseline"] == pytest.approx(0.405)
+    study = build_studies(told)["studies"]["weights"]
+    assert study["baseline_score"] == pytest.approx(0.3)
+    assert study["points"]["gradnorm"]["over_baseline"] == pytest.approx(0.405)
+
+
+def test_a_study_with_targets_of_its_own_has_cells_of_them_alone(studied):
+    told = tell(studied, studies__weights__targets=["pick", "mood"])
+    found = build_studies(told)["studies"]
+    assert [found[name]["targets"] for name in found] == [["mood"], ["pick", "mood"]]
+    assert [found[name]["points"][found[name]["default"]]["of"] for name in found] == [2, 4]
+    cells = read_json(told.study_cells("weights", "gradnorm"))["cells"]
+    assert cells.keys() == {"mood", "pick"}
 
 
 def test_a_point_that_lacks_a_cell_has_no_figure(told):

@@ -24,7 +24,7 @@ def points(**found):
 
 def test_the_projects_own_studies_can_all_be_run():
     studies = load_studies(STUDIES, load_science(PARAMS))
-    assert len(studies.targets) >= 8
+    assert all(len(study.targets) >= 5 for study in studies.studies.values())
     assert len(studies.seeds) == 3
     assert studies.studies.keys() >= {
         "temperature", "pool_size", "prompt_length", "prompted_depth", "gate", "scheduler",
@@ -81,6 +81,12 @@ def test_fewer_source_tasks_are_the_first_of_the_order_in_the_order_of_the_table
             {"targets": ["topic"]},
             "targets in .* must be one of mood, pick, got 'topic'",
         ),
+        (
+            {"studies__weights__targets": ["topic"]},
+            "targets of the study weights in .* must be one of mood, pick, got 'topic'",
+        ),
+        ({"studies__weights__targets": []}, "targets of the study weights .* at least one once"),
+        ({"studies__weights__targets": "mood"}, "targets of the study weights .* got 'mood'"),
         ({"targets": []}, "targets in .* at least one once, got"),
         ({"targets": ["mood", "mood"]}, "targets in .* at least one once, got"),
         ({"seeds": [7]}, "seeds in .* must be one of 13, 21, got 7"),
