@@ -57,6 +57,7 @@ def build_studies(layout: Layout) -> Json:
     summary = _Summary(layout, settings, studies, checked_rows(settings, layout))
     return {
         "method": studies.method,
+        "gym_manifest_sha256": summary.rows.manifest_sha256,
         "seeds": list(studies.seeds),
         "baseline": settings.gain.baseline,
         "studies": {study.name: summary.study(study) for study in studies.studies.values()},

@@ -11,6 +11,11 @@ from pipeline.science.settings import PARAMS, is_name
 STUDIES = PARAMS.with_name("studies.yaml")
 """What of a method is varied, and how."""
 
+CONFIGURATIONS = "configurations"
+"""Folder of other settings beside the project's own, and of what is recorded under them."""
+
+_STUDIES_ENDING = f".{STUDIES.name}"
+
 WORK = paths.DATA / "science"
 """Git and DVC ignore it: a gym, source models and checkpoints, each named by what shapes it. It is
 not in `pipeline/paths.py`, on which every stage of the chain depends."""
@@ -50,7 +55,7 @@ class Layout:
         usual = cls()
         own = root / usual.params
         if params is not None and params.resolve() != own.resolve():
-            part = Path("configurations", _folder_name(params))
+            part = Path(CONFIGURATIONS, _folder_name(params))
             metrics = root / usual.metrics / part
             transfer = metrics / usual.transfer.name
             return cls(
@@ -58,7 +63,7 @@ class Layout:
                 work=root / usual.work / part,
                 metrics=metrics,
                 transfer=transfer,
-                study_params=params.with_name(f"{params.stem}.studies.yaml"),
+                study_params=params.with_name(params.stem + _STUDIES_ENDING),
                 studies=metrics / usual.studies.name,
             )
         return cls(
@@ -69,6 +74,15 @@ class Layout:
             study_params=root / usual.study_params,
             studies=root / usual.studies,
         )
+
+    def configurations(self) -> "list[Layout]":
+        """Return those of `configurations/` beside the project's own settings, by name."""
+        root = self.params.parents[len(PARAMS.parts) - 1]
+        files = sorted((self.params.parent / CONFIGURATIONS).glob(f"*{_STUDIES_ENDING}"))
+        return [
+            Layout.below(root, path.with_name(path.name.removesuffix(_STUDIES_ENDING) + ".yaml"))
+            for path in files
+        ]
 
     @property
     def gym(self) -> Path:

@@ -136,7 +136,7 @@ def build_report(layout: Layout, *, commit: str) -> str:
             f"the table must be that of the records as they are, got another one "
             f"({layout.transfer}). Run: dpf science transfer."
         )
-    studies = build_studies(layout) if layout.study_params.exists() else None
+    studies = _studies(layout)
     matrix = read_matrix(layout)
     try:
         table = _ordered(table, settings)
@@ -154,7 +154,7 @@ def build_report(layout: Layout, *, commit: str) -> str:
                 matrix=matrix,
                 ideas=read_ideas(layout),
                 append=read_record(layout.append_record),
-                figures=_figures(table, studies, matrix, _Origin(layout, table, commit)),
+                figures=_figures(layout, table, studies, matrix, commit),
                 commit=commit,
                 command=_command(layout, "transfer"),
             )
@@ -199,44 +199,61 @@ def _ordered(table: Json, settings: ScienceSettings) -> Json:
     }
 
 
-def _command(layout: Layout, part: str) -> str:
-    """Return what makes a part of the page, and the page."""
-    return f"dpf science {part}{layout.option} && dpf science report{layout.option} --out DIR"
+def _studies(layout: Layout) -> list[Json]:
+    """Return the summary of one's own studies, then of those recorded of configurations beside."""
+    own = [layout] if layout.study_params.exists() else []
+    others = [] if layout.option else layout.configurations()
+    told = [other for other in others if (other.metrics / "studies").exists()]
+    return [
+        build_studies(each)
+        | {"option": each.option, "stem": f"study-{each.params.stem}-" if each.option else "study-"}
+        for each in (*own, *told)
+    ]
+
+
+def _command(layout: Layout, part: str, option: str | None = None) -> str:
+    """Return what makes a part of the page, under the page's settings or others, and the page."""
+    made = f"dpf science {part}{layout.option if option is None else option}"
+    return f"{made} && dpf science report{layout.option} --out DIR"
 
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
     """What every figure says of itself."""
 
-    layout: Layout
-    table: Json
+    rows_sha256: str
     commit: str
 
-    def of(self, part: str) -> str:
+    def of(self, command: str) -> str:
         """Return command, commit and rows in words."""
-        rows = self.table["made_with"]["gym_manifest_sha256"]
-        command = _command(self.layout, part)
-        return f"Command: {command}. Commit: {self.commit}. Rows, SHA-256: {rows[:16]}."
+        rows = self.rows_sha256[:16]
+        return f"Command: {command}. Commit: {self.commit}. Rows, SHA-256: {rows}."
 
 
 def _figures(
-    table: Json, studies: Json | None, matrix: Json | None, origin: _Origin
+    layout: Layout, table: Json, studies: list[Json], matrix: Json | None, commit: str
 ) -> dict[str, dict[str, str]]:
     """Return stem -> data URI and words of each figure, where it came from included."""
     found = {}
+    origin = _Origin(table["made_with"]["gym_manifest_sha256"], commit)
     with tempfile.TemporaryDirectory() as folder:
         for path in science_figures(table, Path(folder)):
             alt, caption = FIGURES[path.stem]
-            found[path.stem] = picture(path, alt, f"{caption} {origin.of('transfer')}")
+            words = origin.of(_command(layout, "transfer"))
+            found[path.stem] = picture(path, alt, f"{caption} {words}")
         for path in matrix_figures(matrix, Path(folder)) if matrix else ():
             alt, caption = MATRIX_FIGURES[path.stem]
-            found[path.stem] = picture(path, alt, f"{caption} {origin.of('matrix')}")
-        drawn = study_figures(studies, Path(folder)) if studies else {}
-        for name, path in drawn.items():
-            study = studies["studies"][name] if studies else {}
-            alt, caption = STUDY_FIGURE[study["kind"]]
-            words = f"{caption} {origin.of(f'study {name}')}"
-            found[path.stem] = picture(path, alt.format(title=study["title"]), words)
+            words = origin.of(_command(layout, "matrix"))
+            found[path.stem] = picture(path, alt, f"{caption} {words}")
+        for summary in studies:
+            origin = _Origin(summary["gym_manifest_sha256"], commit)
+            for name, path in study_figures(summary, Path(folder)).items():
+                study = summary["studies"][name]
+                alt, caption = STUDY_FIGURE[study["kind"]]
+                made = _command(layout, f"study {name}", summary["option"])
+                words = f"{caption} {origin.of(made)}"
+                stem = summary["stem"] + name
+                found[stem] = picture(path, alt.format(title=study["title"]), words)
     return found
 
 

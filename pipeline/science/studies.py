@@ -62,7 +62,7 @@ class Studies:
     source_training: Mapping[str, Any]
     """Settings of the source's training that are replaced at every point alike."""
     source_order: tuple[str, ...]
-    """All source tasks in the order in which `num_sources` takes them."""
+    """All source tasks in the order in which `num_sources` takes them; empty where none does."""
     studies: Mapping[str, Study]
 
     def study(self, name: str) -> Study:
@@ -85,8 +85,8 @@ def varied(studies: Studies, settings: ScienceSettings) -> tuple[MethodSettings,
 def variant(settings: ScienceSettings, studies: Studies, point: Point) -> ScienceSettings:
     """Return the settings of the science that a point is run under.
 
-    Targets and seeds stay those of the table; a study takes some of them. Other methods that start from
-    the varied source, which would no longer fit them, are left out.
+    Targets and seeds stay those of the table; a study takes some of them. Other methods that start
+    from the varied source, which would no longer fit them, are left out.
 
     Raises:
         ConfigError: A setting is unknown, or has the wrong type or range.

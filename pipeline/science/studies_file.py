@@ -61,11 +61,12 @@ def load_studies(path: Path, settings: ScienceSettings) -> Studies:
         content = load_yaml_mapping(path, "studies, read from the project's folder")
     except GymError as error:
         raise ConfigError(str(error)) from error
-    _exactly(content, ("source_training", "studies", *_Head.__dataclass_fields__), str(path))
+    needed = ("method", "targets", "seeds", "source_training", "studies")
+    _exactly(content, needed, str(path), optional=("source_order",))
     named = _mapping(content["studies"], f"studies in {path}")
     if not named:
         raise ConfigError(f"studies in {path} must name at least one, got none. Add one.")
-    head = _read(_Head, content, str(path))
+    head = _read(_Head, {"source_order": [], **content}, str(path))
     studies = Studies(
         method=head.method,
         seeds=head.seeds,
@@ -133,10 +134,13 @@ def _check_sets(studies: Studies, settings: ScienceSettings, path: Path) -> None
             f"method in {path} must start from a source model, got {studies.method}. Name another."
         )
     _check_some(studies.seeds, settings.gym.seeds, f"seeds in {path}")
-    if sorted(studies.source_order) != sorted(settings.gym.sources):
+    points = [point for study in studies.studies.values() for point in study.points]
+    needs_order = any(point.num_sources is not None for point in points)
+    is_whole = sorted(studies.source_order) == sorted(settings.gym.sources)
+    if not is_whole and (needs_order or studies.source_order):
         raise ConfigError(
-            f"source_order in {path} must name every source task of params.yaml once, got "
-            f"{', '.join(studies.source_order)}. Correct the list."
+            f"source_order in {path} must name every source task of the parameters once, got "
+            f"{', '.join(studies.source_order) or 'nothing'}. Correct the list."
         )
 
 

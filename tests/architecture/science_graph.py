@@ -11,6 +11,7 @@ import yaml
 
 from pipeline.science.layout import STUDIES, Layout
 from pipeline.science.settings import PARAMS
+from pipeline.science.stages.many_sources import SETTINGS as MANY_SOURCES
 from tests.architecture.import_graph import code_deps
 
 FOLDER = Path("pipeline/science")
@@ -61,6 +62,7 @@ def records(stage: str) -> list[str]:
         "curves": [layout.studies],
         "matrix": [layout.matrix],
         "append": [layout.append_record],
+        "many_sources": [Layout.below(Path(), MANY_SOURCES).metrics],
     }
     return sorted(path.as_posix() for path in paths[stage])
 
@@ -73,7 +75,7 @@ def deps(stage: str) -> list[str]:
         "transfer": ("protocol", "sources", "tuning", "cells"),
         "study": ("protocol", "tuning"), "matrix": ("protocol", "sources", "tuning"),
         "append": ("protocol", "sources", "tuning"),
-        "curves": ("protocol", "sources", "tuning", "cells"),
+        "curves": ("protocol", "sources", "tuning", "cells"), "many_sources": (),
     }  # fmt: skip
     data = [path for name in before[stage] for path in records(name)]
     if stage == "curves":

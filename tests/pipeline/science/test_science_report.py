@@ -1,6 +1,7 @@
 import html
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from dpf_core.errors import DPFError
 from dpf_core.files import read_json, write_json
+from pipeline.science.layout import Layout
 from pipeline.science.report import METHODS, build_report, current_commit, write_report
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
@@ -121,6 +123,24 @@ def test_a_whole_study_is_drawn_and_told(told):
     assert part.count('class="chosen"') == 2  # the defaults
     assert "Command: dpf science study weights && dpf science report" in text_of(part)
     assert "single_task scores 0.500 on the same cells" in text_of(part)
+
+
+def test_studies_of_a_configuration_stand_on_the_page_once_they_are_recorded(told):
+    other = told.params.parent / "configurations" / "many.yaml"
+    other.parent.mkdir()
+    shutil.copy(told.params, other)
+    write_studies(told)
+    shutil.copy(told.study_params, other.with_name("many.studies.yaml"))
+    assert "many" not in page_of(told)
+    beside = Layout.below(told.params.parents[2], other)
+    beside.metrics.mkdir(parents=True)
+    shutil.copy(told.protocol, beside.protocol)
+    shutil.copytree(told.gym, beside.gym)
+    tell(beside)
+    page = page_of(told)
+    figures = re.findall(r'<figure id="figure-study-([\w-]+)">', page)
+    assert figures == ["many-temperature", "many-weights"]
+    assert f"Command: dpf science study weights --params {other}" in text_of(page)
 
 
 def test_the_matrix_is_drawn_where_it_is_there(told):

@@ -1,14 +1,18 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dpf_core.errors import ConfigError
-from pipeline.science.layout import STUDIES
+from dpf_core.files import read_json
+from pipeline.science.layout import STUDIES, Layout
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
 from pipeline.science.studies import variant
 from pipeline.science.studies_file import load_studies
 from tests.pipeline.science.small_science import write_studies
+
+MANY_SOURCES = PARAMS.parent / "configurations" / "many_sources.yaml"
 
 
 def load(layout, **changes):
@@ -29,19 +33,29 @@ def test_the_projects_own_studies_can_all_be_run():
     assert studies.studies.keys() >= {
         "temperature", "pool_size", "prompt_length", "prompted_depth", "gate", "scheduler",
         "loss_weights",
-        "num_tasks_fixed_total", "num_tasks_fixed_per_task",
     }  # fmt: skip
 
 
-def test_equal_examples_of_each_task_are_equal_up_to_a_step():
-    settings = load_science(PARAMS)
-    studies = load_studies(STUDIES, settings)
+def test_more_sources_than_the_table_has_are_studied_with_its_other_settings():
+    mine, table = (yaml.safe_load(path.read_text()) for path in (MANY_SOURCES, PARAMS))
+    for part in ("runtime", "backbone", "model", "adaptation", "gain"):
+        assert mine[part] == table[part]
+    assert mine["source_training"] | {"max_steps": 600} == table["source_training"]
+    assert set(mine["gym"]["sources"]) > set(table["gym"]["sources"])
+    sweep, chosen = table["methods"]["dpf"]["sweep"], read_json(Layout().tuning_record("dpf"))
+    assert mine["methods"]["dpf"]["sweep"] == [sweep[chosen["chosen"]]]
+
+
+def test_equal_examples_of_each_task_are_equal():
+    layout = Layout.below(Path(), MANY_SOURCES)
+    settings = load_science(layout.params)
+    studies = load_studies(layout.study_params, settings)
     found = [
         variant(settings, studies, point)
         for point in studies.study("num_tasks_fixed_per_task").points
     ]
-    steps = [one.sources["dpf"].train.max_steps / len(one.gym.sources) for one in found]
-    assert max(steps) - min(steps) < 0.5 / 4
+    steps = {one.sources["dpf"].train.max_steps / len(one.gym.sources) for one in found}
+    assert steps == {10}
 
 
 def test_a_point_changes_source_and_method_alike_and_nothing_else(studied):
@@ -91,6 +105,10 @@ def test_fewer_source_tasks_are_the_first_of_the_order_in_the_order_of_the_table
         ({"targets": ["mood", "mood"]}, "targets in .* at least one once, got"),
         ({"seeds": [7]}, "seeds in .* must be one of 13, 21, got 7"),
         ({"source_order": ["sound"]}, "must name every source task .* once, got sound"),
+        (
+            {"source_order": [], **points(**{"1": {"num_sources": 1}})},
+            "must name every source task .* once, got nothing",
+        ),
         ({"source_training": {"max_step": 3}}, "got 'max_step'. Did you mean 'max_steps'"),
         ({"source_training": None}, "source_training in .* must be a mapping, got None"),
         ({"ablations": {}}, "a part of .*studies.yaml must be one of .*got 'ablations'"),
