@@ -6,6 +6,7 @@ from dpf_core.files import read_json, write_json
 from pipeline.science import curves
 from pipeline.science.curves import build_studies, describe
 from pipeline.science.keys import source_data_key, source_question
+from pipeline.science.layout import Layout
 from pipeline.science.records import add_cell
 from pipeline.science.studies_file import load_studies
 from pipeline.science.study_figures import study_figures
@@ -42,6 +43,15 @@ def tell_source(here, plan):
         "rows": {task: source_data_key(here.gym, task) for task in plan.settings.gym.sources},
         "dev_mean_score": 0.55, "steps": 3, "seconds": 60.0, "tasks": {},
     })  # fmt: skip
+
+
+OWN = Layout()
+PROJECTS = [layout for layout in (OWN, *OWN.configurations()) if layout.studies.exists()]
+
+
+@pytest.mark.parametrize("layout", PROJECTS, ids=lambda layout: layout.studies.as_posix())
+def test_the_summaries_in_git_are_what_the_records_say(layout):
+    assert build_studies(layout) == read_json(layout.studies)
 
 
 @pytest.fixture
