@@ -76,7 +76,7 @@ class Layout:
         )
 
     def configurations(self) -> "list[Layout]":
-        """Return those of `configurations/` beside the project's own settings, by name."""
+        """Return those beside the project's own settings that have studies, by name."""
         root = self.params.parents[len(PARAMS.parts) - 1]
         files = sorted((self.params.parent / CONFIGURATIONS).glob(f"*{_STUDIES_ENDING}"))
         return [

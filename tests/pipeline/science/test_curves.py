@@ -15,6 +15,8 @@ from pipeline.science.transfer_gain import mean_interval
 from tests.pipeline.science.small_science import place, write_studies
 from tests.pipeline.science.test_transfer import fill, made, tuned
 
+OWN = Layout()
+PROJECTS = [layout for layout in (OWN, *OWN.configurations()) if layout.studies.exists()]
 SCORES = {"0.1": 0.4, "0.9": 0.5, "equal": 0.5, "gradnorm": 0.7}
 
 
@@ -43,10 +45,6 @@ def tell_source(here, plan):
         "rows": {task: source_data_key(here.gym, task) for task in plan.settings.gym.sources},
         "dev_mean_score": 0.55, "steps": 3, "seconds": 60.0, "tasks": {},
     })  # fmt: skip
-
-
-OWN = Layout()
-PROJECTS = [layout for layout in (OWN, *OWN.configurations()) if layout.studies.exists()]
 
 
 @pytest.mark.parametrize("layout", PROJECTS, ids=lambda layout: layout.studies.as_posix())

@@ -8,11 +8,10 @@ from dpf_core.files import read_json
 from pipeline.science.layout import STUDIES, Layout
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
+from pipeline.science.stages.many_sources import SETTINGS as MANY_SOURCES
 from pipeline.science.studies import variant
 from pipeline.science.studies_file import load_studies
 from tests.pipeline.science.small_science import write_studies
-
-MANY_SOURCES = PARAMS.parent / "configurations" / "many_sources.yaml"
 
 
 def load(layout, **changes):
