@@ -9,9 +9,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.science.layout import STUDIES, Layout
+from pipeline.science.layout import CONFIGURATIONS, STUDIES, Layout
 from pipeline.science.settings import PARAMS
-from pipeline.science.stages.many_sources import SETTINGS as MANY_SOURCES
 from tests.architecture.import_graph import code_deps
 
 FOLDER = Path("pipeline/science")
@@ -48,6 +47,15 @@ def studies() -> list[str]:
     return list(yaml.safe_load(STUDIES.read_text(encoding="utf-8"))["studies"])
 
 
+def configurations() -> list[str]:
+    """Return the names of the configurations that have studies of their own."""
+    return [layout.params.stem for layout in Layout().configurations()]
+
+
+LISTS = {"study": studies, "configuration": configurations}
+"""Of the stages that run for each item of a list."""
+
+
 def records(stage: str) -> list[str]:
     """Return the files that a stage writes."""
     layout, params = Layout(), yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
@@ -62,7 +70,7 @@ def records(stage: str) -> list[str]:
         "curves": [layout.studies],
         "matrix": [layout.matrix],
         "append": [layout.append_record],
-        "many_sources": [Layout.below(Path(), MANY_SOURCES).metrics],
+        "configuration": [layout.metrics / CONFIGURATIONS / ITEM],
     }
     return sorted(path.as_posix() for path in paths[stage])
 
@@ -75,7 +83,7 @@ def deps(stage: str) -> list[str]:
         "transfer": ("protocol", "sources", "tuning", "cells"),
         "study": ("protocol", "tuning"), "matrix": ("protocol", "sources", "tuning"),
         "append": ("protocol", "sources", "tuning"),
-        "curves": ("protocol", "sources", "tuning", "cells"), "many_sources": (),
+        "curves": ("protocol", "sources", "tuning", "cells"), "configuration": (),
     }  # fmt: skip
     data = [path for name in before[stage] for path in records(name)]
     if stage == "curves":
@@ -103,7 +111,7 @@ def _write_graph(path: Path) -> None:
     document = reader.load(path)
     for name, whole in document["stages"].items():
         if "foreach" in whole:
-            whole["foreach"] = studies()
+            whole["foreach"] = LISTS[name]()
         stage = whole.get("do", whole)
         stage["deps"] = deps(name)
         if "outs" in stage:

@@ -21,7 +21,7 @@ def test_stages_are_the_modules_of_the_science():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_runs_the_module_of_its_name(name):
-    arguments = f" {science_graph.ITEM}" if name == "study" else ""
+    arguments = f" {science_graph.ITEM}" if name in science_graph.LISTS else ""
     assert STAGES[name]["cmd"] == f"python -m pipeline.science.stages.{name}{arguments}"
 
 
@@ -47,8 +47,9 @@ def test_a_stage_writes_the_records_of_every_source_and_method(name):
     assert science_graph.written(STAGES[name]) == science_graph.records(name), CURE
 
 
-def test_every_study_has_its_stage():
-    assert science_graph.items("study") == science_graph.studies(), CURE
+@pytest.mark.parametrize(("name", "each"), science_graph.LISTS.items())
+def test_every_study_and_every_configuration_with_studies_has_its_stage(name, each):
+    assert science_graph.items(name) == each(), CURE
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -115,7 +115,8 @@ def test_the_hub_has_every_task_and_the_family_serves_it(name):
 
 
 def test_every_file_is_tried(name):
-    bundled = {"many_sources.yaml", "many_sources.studies.yaml"}  # of test_studies_file.py
-    assert {path.name for path in FOLDER.iterdir()} - bundled == {f"{f}.yaml" for f in FAMILIES}
+    bundled = {layout.params for layout in Layout().configurations()}  # of test_studies_file.py
+    studied = {layout.study_params for layout in Layout().configurations()}
+    assert {*FOLDER.iterdir()} - bundled - studied == {FOLDER / f"{f}.yaml" for f in FAMILIES}
     config = load_science(FOLDER / f"{name}.yaml").backbone
     assert len(config.revision) == 40

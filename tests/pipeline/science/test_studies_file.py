@@ -5,13 +5,16 @@ import yaml
 
 from dpf_core.errors import ConfigError
 from dpf_core.files import read_json
-from pipeline.science.layout import STUDIES, Layout
+from pipeline.science.layout import CONFIGURATIONS, STUDIES, Layout
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
-from pipeline.science.stages.many_sources import SETTINGS as MANY_SOURCES
 from pipeline.science.studies import variant
 from pipeline.science.studies_file import load_studies
 from tests.pipeline.science.small_science import write_studies
+
+MANY_SOURCES, MMLU = (
+    PARAMS.parent / CONFIGURATIONS / f"{name}.yaml" for name in ("many_sources", "mmlu")
+)
 
 
 def load(layout, **changes):
@@ -35,14 +38,32 @@ def test_the_projects_own_studies_can_all_be_run():
     }  # fmt: skip
 
 
-def test_more_sources_than_the_table_has_are_studied_with_its_other_settings():
-    mine, table = (yaml.safe_load(path.read_text()) for path in (MANY_SOURCES, PARAMS))
+@pytest.mark.parametrize("path", [MANY_SOURCES, MMLU], ids=lambda path: path.stem)
+def test_a_configuration_with_studies_has_the_tables_other_settings(path):
+    mine, table = (yaml.safe_load(file.read_text()) for file in (path, PARAMS))
     for part in ("runtime", "backbone", "model", "adaptation", "gain"):
         assert mine[part] == table[part]
     assert mine["source_training"] | {"max_steps": 600} == table["source_training"]
-    assert set(mine["gym"]["sources"]) > set(table["gym"]["sources"])
-    sweep, chosen = table["methods"]["dpf"]["sweep"], read_json(Layout().tuning_record("dpf"))
-    assert mine["methods"]["dpf"]["sweep"] == [sweep[chosen["chosen"]]]
+    for method in mine["methods"]:
+        sweep, record = table["methods"][method]["sweep"], Layout().tuning_record(method)
+        assert mine["methods"][method]["sweep"] == [sweep[read_json(record)["chosen"]]]
+
+
+def test_more_sources_than_the_table_has_are_the_tables_and_more():
+    more, table = (load_science(path).gym.sources for path in (MANY_SOURCES, PARAMS))
+    assert set(more) > set(table)
+
+
+def trained(layout, study):
+    """Return what shapes the source model of each point, and the model that adapts."""
+    settings = load_science(layout.params)
+    studies = load_studies(layout.study_params, settings)
+    found = [variant(settings, studies, point) for point in studies.study(study).points]
+    return [(one.sources["dpf"], one.methods["dpf"].model, one.gym.sources) for one in found]
+
+
+def test_the_gate_on_mmlu_has_the_source_models_of_the_gate_study():
+    assert trained(Layout.below(Path(), MMLU), "gate_mmlu") == trained(Layout(), "gate")
 
 
 def test_equal_examples_of_each_task_are_equal():
