@@ -12,8 +12,9 @@ from pipeline.science.studies import variant
 from pipeline.science.studies_file import load_studies
 from tests.pipeline.science.small_science import write_studies
 
-MANY_SOURCES, MMLU = (
-    PARAMS.parent / CONFIGURATIONS / f"{name}.yaml" for name in ("many_sources", "mmlu")
+MANY_SOURCES, MMLU, LONG_SOURCES = (
+    PARAMS.parent / CONFIGURATIONS / f"{name}.yaml"
+    for name in ("many_sources", "mmlu", "long_sources")
 )
 
 
@@ -47,6 +48,15 @@ def test_a_configuration_with_studies_has_the_tables_other_settings(path):
     for method in mine["methods"]:
         sweep, record = table["methods"][method]["sweep"], Layout().tuning_record(method)
         assert mine["methods"][method]["sweep"] == [sweep[read_json(record)["chosen"]]]
+
+
+def test_longer_training_on_the_sources_is_the_tables_but_for_its_steps():
+    mine, table = (yaml.safe_load(path.read_text()) for path in (LONG_SOURCES, PARAMS))
+    assert mine["source_training"] == table["source_training"] | {"max_steps": 2400}
+    left_out = {name for name, method in table["methods"].items() if method["source"] is None}
+    for name in left_out - {mine["gain"]["baseline"]}:
+        del table["methods"][name]
+    assert mine | {"source_training": {}} == table | {"source_training": {}}
 
 
 def test_more_sources_than_the_table_has_are_the_tables_and_more():
