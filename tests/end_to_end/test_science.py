@@ -13,7 +13,7 @@ import yaml
 from pipeline.science.layout import Layout
 from pipeline.science.settings import PARAMS
 from tests import tiny
-from tests.architecture.science_graph import ABLATIONS, GRAPH, graph, studies, written
+from tests.architecture.science_graph import ABLATIONS, GRAPH, LISTS, graph, written
 from tests.end_to_end.test_chain import ROOT
 from tests.pipeline.science import small_science
 
@@ -101,8 +101,8 @@ def test_dvc_reads_the_projects_own_graphs(project, tmp_path):
     for path in (GRAPH, ABLATIONS, PARAMS):
         shutil.copy(ROOT / path, clone / path)
     assert _stages(clone, GRAPH) == graph(GRAPH).keys()
-    shown = {f"study@{name}" for name in studies()}
-    assert _stages(clone, ABLATIONS) == graph(ABLATIONS).keys() - {"study"} | shown
+    shown = {f"{stage}@{name}" for stage, each in LISTS.items() for name in each()}
+    assert _stages(clone, ABLATIONS) == graph(ABLATIONS).keys() - LISTS.keys() | shown
 
 
 def _stages(project, path):
