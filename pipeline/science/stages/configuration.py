@@ -1,15 +1,14 @@
 """Run what is missing of the studies of one configuration beside the project's own settings."""
 
 import sys
-from pathlib import Path
 
+from dpf_core.errors import ConfigError
 from pipeline.refusals import in_one_sentence
 from pipeline.science.curves import describe, write_studies
 from pipeline.science.jobs import default_jobs
-from pipeline.science.layout import CONFIGURATIONS, Layout
+from pipeline.science.layout import Layout
 from pipeline.science.protocol import open_place
 from pipeline.science.running import run_cells, tune
-from pipeline.science.settings import PARAMS
 from pipeline.science.studies_file import load_studies
 from pipeline.science.studying import run_studies
 
@@ -17,9 +16,13 @@ from pipeline.science.studying import run_studies
 @in_one_sentence("science configuration")
 def main() -> int:
     """Write the records and summary of what the command line names and return the exit code."""
-    [name] = sys.argv[1:]
-    params = PARAMS.parent / CONFIGURATIONS / f"{name}.yaml"
-    place = open_place(Layout.below(Path(), params), mirror=None, jobs=1)
+    named, known = sys.argv[1:], {each.params.stem: each for each in Layout().configurations()}
+    if len(named) != 1 or named[0] not in known:
+        raise ConfigError(
+            f"the argument must be one of {', '.join(known)}, which have studies of their own, got "
+            f"{' '.join(named) or 'none'}. Name one."
+        )
+    place = open_place(known[named[0]], mirror=None, jobs=1)
     studies = load_studies(place.layout.study_params, place.settings)
     jobs = default_jobs(place.settings)
     baseline = place.settings.gain.baseline

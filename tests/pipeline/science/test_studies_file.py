@@ -8,6 +8,7 @@ from dpf_core.files import read_json
 from pipeline.science.layout import CONFIGURATIONS, STUDIES, Layout
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
+from pipeline.science.stages import configuration
 from pipeline.science.studies import variant
 from pipeline.science.studies_file import load_studies
 from tests.pipeline.science.small_science import write_studies
@@ -74,6 +75,16 @@ def trained(layout, study):
 
 def test_the_gate_on_mmlu_has_the_source_models_of_the_gate_study():
     assert trained(Layout.below(Path(), MMLU), "gate_mmlu") == trained(Layout(), "gate")
+
+
+@pytest.mark.parametrize("named", [[], ["long_sources"], ["mmlu", "many_sources"]], ids=" ".join)
+def test_the_stage_refuses_what_is_no_configuration_with_studies(named, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["configuration", *named])
+    assert configuration.main() == 1
+    said = capsys.readouterr().err
+    assert (
+        f"one of many_sources, mmlu, which have studies of their own, got {' '.join(named)}" in said
+    )
 
 
 def test_equal_examples_of_each_task_are_equal():
