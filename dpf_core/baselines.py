@@ -1,7 +1,7 @@
 """Front ends of the published baselines, behind the same interface as the method's own.
 
 Each gives one prompt for each task, [B, D, P, H], where a step cuts the graph. The method's own
-`FrontEnd` is in `model.py`.
+`FrontEnd` is in `front_end.py`.
 """
 
 import torch

@@ -1,6 +1,7 @@
 """Settings filled from a mapping, as YAML or JSON give one: every key known and of its type."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -78,5 +79,9 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         raise ConfigError(
             f"{where} must be {getattr(hint, '__name__', hint)}, got {value!r} "
             f"({type(value).__name__}). Correct the value's type."
+        )
+    if hint is float and not math.isfinite(value):
+        raise ConfigError(
+            f"{where} must be finite, got {value}. Use a number, such as 1e6 for what never binds."
         )
     return value

@@ -131,7 +131,7 @@ class DPFModel(nn.Module):
         return names.index(name)
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """Return every tensor that training moves, by name.
+        """Return every tensor that a training can move, by name.
 
         Those that an adaptation keeps as they are stand among them and require no gradient.
         """
@@ -143,6 +143,12 @@ class DPFModel(nn.Module):
             if module is not None
             for name, tensor in sorted(module.named_parameters())
         }
+
+    @property
+    def num_trainable(self) -> int:
+        """How many values training moves."""
+        tensors = self.trainable_parameters().values()
+        return sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
 
     def directly_trained(self) -> list[nn.Parameter]:
         """Return the tensors that micro-batches differentiate, and not the front end afterwards."""

@@ -164,7 +164,7 @@ def _metrics(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts])
         "stopped_early": result.is_stopped_early,
         "examples_seen": result.examples_seen,
         "dev_mean_score": result.best_dev_score,
-        "num_trainable": sum(tensor.numel() for tensor in model.trainable_parameters().values()),
+        "num_trainable": model.num_trainable,
         "rows": {name: asdict(count) for name, count in counts.items()},
         "final_losses": result.final_losses,
         "task_weights": result.task_weights,

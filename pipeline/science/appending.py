@@ -18,12 +18,15 @@ from dpf_core.errors import ConfigError
 from dpf_core.examples import TaskExamples
 from dpf_core.files import write_json
 from dpf_core.model import DPFModel
-from pipeline.science.cell import adapt, num_trained
+from pipeline.science.cell import adapt
 from pipeline.science.jobs import Place
 from pipeline.science.keys import Json, code_hash, data_key, digest, method_setup
+from pipeline.science.layout import Layout
 from pipeline.science.lock import alone
-from pipeline.science.records import read_record
+from pipeline.science.records import damaged, read_record
 from pipeline.science.running import key_of_source, make_sources
+from pipeline.science.settings import ScienceSettings
+from pipeline.science.status import checked_rows, current_cells
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
 from pipeline.training import load_training_sets
@@ -42,7 +45,8 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
         seed: Few-shot seed of the targets.
 
     Raises:
-        ConfigError: The method has no record of its tuning, or trains the pool.
+        ConfigError: The method has no record of its tuning, or trains the pool; the record is
+            damaged, or of another method or seed.
         DPFError: A target cannot be learned.
         OSError: The record cannot be written.
     """
@@ -63,9 +67,15 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
     setup = method_setup(settings, method, point, place.environment, source_key)
     targets = [data_key(place.gym, target, seed) for target in settings.gym.targets]
     key = digest([name, setup, targets, seed])
-    recorded = read_record(place.layout.append_record)
-    if recorded is not None and recorded.get("key") == key:
+    recorded = read_append(place.layout)
+    if recorded is not None and recorded["key"] == key:
         return recorded
+    if recorded is not None and (recorded["method"], recorded["seed"]) != (name, seed):
+        raise ConfigError(
+            f"there must be one record of targets that joined, got one of {recorded['method']} and "
+            f"seed {recorded['seed']} beside {name} and seed {seed} ({place.layout.append_record})."
+            " Name those, or move the record away."
+        )
     with alone(place.layout):
         make_sources(place, {name}, num_processes=1)
         worker = place.worker()
@@ -78,7 +88,7 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
             tasks[target] = {
                 "seconds": round(time.perf_counter() - started, 2),
                 "dev_score": result.best_dev_score,
-                "num_trainable": num_trained(adapted),
+                "num_trainable": adapted.num_trainable,
             }
         record = {
             "key": key,
@@ -91,6 +101,38 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
         }
         write_json(place.layout.append_record, record)
         return record
+
+
+def read_append(layout: Layout) -> Json | None:
+    """Return the record, None where there is none.
+
+    Raises:
+        ConfigError: It is damaged.
+    """
+    record = read_record(layout.append_record)
+    if record is None:
+        return None
+    try:
+        _ = record["key"], record["method"], record["seed"], describe(record), has_changed(record)
+        _ = [task["dev_score"] + task["num_trainable"] for task in record["tasks"].values()]
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(damaged(layout.append_record, error)) from error
+    return record
+
+
+def current_append(settings: ScienceSettings, layout: Layout) -> Json | None:
+    """Return the record if it follows from settings, checked rows and the method's cells.
+
+    Raises:
+        ConfigError: It is damaged, or rows were not checked.
+    """
+    record = read_append(layout)
+    if record is None or record["method"] not in settings.methods:
+        return None
+    name, seed, data = record["method"], record["seed"], checked_rows(settings, layout).data
+    targets = [data.get((target, seed)) for target in settings.gym.targets]
+    setup = current_cells(settings, layout, name).setup
+    return record if record["key"] == digest([name, setup, targets, seed]) else None
 
 
 def has_changed(record: Json) -> bool:
@@ -147,5 +189,7 @@ def compare(source: DPFModel, joined: DPFModel, rows: Sequence[TaskExamples]) ->
 def _rows_of_sources(worker: Worker, source: DPFModel, name: str) -> list[TaskExamples]:
     """Return the held-out rows of every source task."""
     records = [worker.gym.task(task) for task in worker.settings.gym.sources]
+    for record in records:
+        worker.gym.check_file(record.name, "full_train")
     training = worker.settings.sources[name].train
     return load_training_sets(worker.gym.folder, records, source, training)[1]

@@ -49,7 +49,7 @@ class CellJob:
             dev_score=result.best_dev_score,
             best_step=result.best_step,
             steps=result.num_steps,
-            num_trainable=num_trained(model),
+            num_trainable=model.num_trainable,
             started=started,
             ended=time.perf_counter(),
         )
@@ -132,12 +132,6 @@ def scored_cell(
         code=code_hash(),
         resamples=tuple(round(value / RESAMPLE_UNIT) for value in resamples),
     )
-
-
-def num_trained(model: DPFModel) -> int:
-    """Return how many values training moves."""
-    tensors = model.trainable_parameters().values()
-    return sum(tensor.numel() for tensor in tensors if tensor.requires_grad)
 
 
 def adapt(

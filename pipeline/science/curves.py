@@ -10,12 +10,19 @@ from typing import Any
 import numpy as np
 
 from dpf_core.files import write_json
+from pipeline.science.environment import Environment
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import Cells, is_current, read_cells, read_record
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
-from pipeline.science.status import CheckedRows, checked_rows, current_cells, recorded_key
+from pipeline.science.status import (
+    CheckedRows,
+    checked_origin,
+    checked_rows,
+    current_cells,
+    recorded_key,
+)
 from pipeline.science.studies import Point, Studies, Study, variant, varied
 from pipeline.science.studies_file import load_studies
 from pipeline.science.transfer_gain import Floats, comparable, mean_interval
@@ -31,6 +38,7 @@ class _Found:
 
     cells: Cells
     source: Json
+    environment: Environment | None
 
 
 def write_studies(layout: Layout) -> Json:
@@ -69,13 +77,15 @@ class _Summary:
         self, layout: Layout, settings: ScienceSettings, studies: Studies, rows: CheckedRows
     ) -> None:
         self.layout, self.settings, self.studies, self.rows = layout, settings, studies, rows
-        self.sweep_point = Sweep(settings, layout, studies.method).chosen
-        self.baseline = current_cells(settings, layout, settings.gain.baseline).cells
+        self.sweep = Sweep(settings, layout, studies.method)
+        baseline = current_cells(settings, layout, settings.gain.baseline)
+        environment = Environment.of(baseline.setup) if baseline.cells else None
+        self.baseline = _Found(cells=baseline.cells, source={}, environment=environment)
 
     def study(self, study: Study) -> Json:
         """Return a study's title, targets and points, and what the baseline scores on its cells."""
         found = {point.name: self._found(study, point) for point in study.points}
-        default = self._scores(study, found[study.default.name].cells)
+        default = found[study.default.name]
         baseline = self._scores(study, self.baseline)
         return {
             "title": study.title,
@@ -83,21 +93,26 @@ class _Summary:
             "targets": list(study.targets),
             "baseline_score": None if baseline is None else float(baseline.mean()),
             "default": study.default.name,
-            "points": {
-                name: self._point(study, one, default, baseline) for name, one in found.items()
-            },
+            "points": {name: self._point(study, one, default) for name, one in found.items()},
         }
 
     def _found(self, study: Study, point: Point) -> _Found:
         """Return the recorded cells of a point that follow from settings and checked rows."""
-        nothing = _Found(cells={}, source={})
+        nothing = _Found(cells={}, source={}, environment=None)
         recorded = read_cells(self.layout.study_cells(study.name, point.name))
         source = read_record(self.layout.study_source(study.name, point.name))
-        if recorded is None or source is None or self.sweep_point is None:
+        chosen = self.sweep.chosen
+        if recorded is None or source is None or chosen is None:
             return nothing
         settings = variant(self.settings, self.studies, point)
         method, name = varied(self.studies, settings)
-        if not is_current(recorded.setup, settings, method, method.sweep[self.sweep_point]):
+        if not is_current(recorded.setup, settings, method, method.sweep[chosen]):
+            return nothing
+        environment = Environment.of(recorded.setup)
+        name_of_method, weights = self.studies.method, environment.backbone_sha256
+        if self.sweep.origin != checked_origin(
+            self.settings, self.layout, name_of_method, self.rows, weights
+        ):
             return nothing
         if recorded.setup["source"]["key"] != recorded_key(source, settings, name, self.rows):
             return nothing
@@ -106,10 +121,11 @@ class _Summary:
             for where, cell in recorded.cells.items()
             if cell.data == self.rows.data.get(where)
         }
-        return _Found(cells=cells, source=source)
+        return _Found(cells=cells, source=source, environment=environment)
 
-    def _scores(self, study: Study, cells: Cells) -> Floats | None:
+    def _scores(self, study: Study, found: _Found) -> Floats | None:
         """Return [T, S] comparable scores, None where a cell is missing."""
+        cells = found.cells
         wanted = [[(target, seed) for seed in self.studies.seeds] for target in study.targets]
         if any(where not in cells for row in wanted for where in row):
             return None
@@ -118,19 +134,25 @@ class _Summary:
             [[comparable(cells[where].score, metrics[where[0]]) for where in row] for row in wanted]
         )
 
-    def _point(
-        self, study: Study, found: _Found, default: Floats | None, baseline: Floats | None
-    ) -> Json:
+    def _minus(self, study: Study, found: _Found, other: _Found) -> Floats | None:
+        """Return differences of scores, None between different backbones or libraries."""
+        scores, others = self._scores(study, found), self._scores(study, other)
+        if scores is None or others is None or found.environment != other.environment:
+            return None
+        return scores - others
+
+    def _point(self, study: Study, found: _Found, default: _Found) -> Json:
         wanted = [found.cells.get((t, s)) for t in study.targets for s in self.studies.seeds]
         cells = [cell for cell in wanted if cell is not None]
-        scores = self._scores(study, found.cells)
         seconds = [cell.seconds for cell in cells]
         return {
             "num_cells": len(cells),
             "of": len(wanted),
-            **self._figures("score", "ci95", scores),
-            **self._figures("difference", "difference_ci95", _minus(scores, default)),
-            **self._figures("over_baseline", "over_baseline_ci95", _minus(scores, baseline)),
+            **self._figures("score", "ci95", self._scores(study, found)),
+            **self._figures("difference", "difference_ci95", self._minus(study, found, default)),
+            **self._figures(
+                "over_baseline", "over_baseline_ci95", self._minus(study, found, self.baseline)
+            ),
             **{name: found.source.get(part) for part, name in _SOURCE.items()},
             "num_trainable": max((cell.num_trainable for cell in cells), default=None),
             "seconds": round(sum(seconds) / len(seconds), 2) if seconds else None,
@@ -143,10 +165,6 @@ class _Summary:
         gain = self.settings.gain
         bounds = mean_interval(values, num_draws=gain.num_draws, draw_seed=gain.draw_seed)
         return {name: float(values.mean()), interval: list(bounds)}
-
-
-def _minus(scores: Floats | None, other: Floats | None) -> Floats | None:
-    return None if scores is None or other is None else scores - other
 
 
 def describe(studies: Mapping[str, Json]) -> str:

@@ -17,7 +17,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import Protocol, TypeVar
 
 from dpf_core.errors import ConfigError, DPFError, ProcessError
-from pipeline.science.keys import Environment
+from pipeline.science.environment import Environment
 from pipeline.science.layout import Layout
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
@@ -131,10 +131,10 @@ def _run_in_pool(
         ]
         fine = [pair for pair in ended if pair[0].exception() is None]
         failed = failed or next((pair for pair in ended if pair not in fine), None)
-        begun = islice(waiting, 0 if failed else len(ended))
-        under_way |= {pool.submit(_run, job): job for job in begun}
         for future, job in fine:
             yield job, future.result()
+        begun = islice(waiting, 0 if failed else len(ended))
+        under_way |= {pool.submit(_run, job): job for job in begun}
     if failed is not None:
         with _named(failed[1], place):
             failed[0].result()

@@ -7,24 +7,25 @@ score changes raises `PROTOCOL`. The hash of the code stands beside each result.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dpf_core
 import pipeline
-from dpf_core.backbone.files import resolve_directory, weights_sha256
 from dpf_core.config import LATER_MODEL_SETTINGS, LATER_TRAIN_SETTINGS, ModelConfig
 from dpf_core.config_reading import to_mapping
 from dpf_core.gym.manifest import TaskRecord
+from pipeline.science.environment import Environment
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import MethodSettings, ScienceSettings, SweepPoint
 
 PROTOCOL = 1
 """Raised when code changes a score."""
 _KEY_CHARACTERS = 16
+_WITHOUT_EFFECT = {"checkpoint_every_steps": 100, "log_every_steps": 10}
+"""Settings of a training that change no result, with the values that keys hold for them."""
 _OF_PROMPT = {"prompt_length", "prompted_depth", "pool_init"}
 _OF_POOL = {
     "pool_size", "temperature", "temperature_mode", "final_temperature", "scheduler_init_std",
@@ -33,24 +34,6 @@ _OF_POOL = {
 }  # fmt: skip
 _OF_ATTENTION = {"attention_size", "attention_temperature"}
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Environment:
-    """What settings do not say: weights and torch."""
-
-    backbone_sha256: str
-    torch: str
-
-    @classmethod
-    def here(cls, settings: ScienceSettings) -> "Environment":
-        """Return that of this process.
-
-        Raises:
-            ConfigError: The backbone is not there.
-        """
-        sha256 = weights_sha256(resolve_directory(settings.backbone))
-        return cls(backbone_sha256=sha256, torch=version("torch"))
 
 
 def digest(value: Any) -> str:
@@ -95,7 +78,7 @@ def source_question(settings: ScienceSettings, name: str) -> Json:
     if source.teacher is not None:
         question = source_question(settings, source.teacher.source)
         teacher = {"weight": source.teacher.weight, "question": question}
-    train = _since_changed(to_mapping(source.train), LATER_TRAIN_SETTINGS)
+    train = _since_changed(to_mapping(source.train), LATER_TRAIN_SETTINGS) | _WITHOUT_EFFECT
     if source.model.method != "full_finetune":
         del train["backbone_learning_rate"]
     return {
@@ -151,12 +134,13 @@ def code_hash() -> str:
 
 
 def shared_setup(settings: ScienceSettings, environment: Environment) -> Json:
-    """Return what shapes every result: runtime, backbone and torch."""
+    """Return what shapes every result: runtime, backbone and libraries."""
     return {
         "protocol": PROTOCOL,
         "runtime": asdict(settings.runtime),
         "backbone": to_mapping(settings.backbone) | {"sha256": environment.backbone_sha256},
         "torch": environment.torch,
+        **environment.versions,
     }
 
 

@@ -25,6 +25,7 @@ from pipeline.science.progress import say, shown
 from pipeline.science.records import damaged, read_record
 from pipeline.science.running import Done, train_sources
 from pipeline.science.settings import ScienceSettings
+from pipeline.science.status import checked_rows, current_cells, recorded_key
 from pipeline.science.transfer_gain import comparable
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
@@ -157,7 +158,7 @@ def run_matrix(place: Place, *, num_processes: int) -> Done:
     """
     with alone(place.layout):
         parts = parts_of(place.settings)
-        jobs, scheduler = _jobs(place, parts), _scheduler_job(place, parts)
+        jobs, scheduler = matrix_jobs(place, parts), scheduler_job(place, parts)
         record = read_matrix(place.layout) or {"targets": {}, "scheduler": {}}
         rows = record["targets"]
         missing = [job for job in jobs if rows.get(job.target, {}).get("key") != job.key]
@@ -195,8 +196,39 @@ def read_matrix(layout: Layout) -> Json | None:
     return record
 
 
-def _jobs(place: Place, parts: Parts) -> list[MatrixJob]:
-    """Return a job a target, each under the key of all that shapes it."""
+def current_matrix(settings: ScienceSettings, layout: Layout) -> Json | None:
+    """Return the recorded matrix without what does not follow from settings and checked rows.
+
+    Raises:
+        ConfigError: The file is damaged, or rows were not checked.
+    """
+    record = read_matrix(layout)
+    if record is None:
+        return None
+    parts, rows = parts_of(settings), checked_rows(settings, layout)
+    heads = current_cells(settings, layout, parts.heads).setup
+    prompts, pool = (
+        recorded_key(read_record(layout.source_record(name)), settings, name, rows)
+        for name in (parts.prompts, parts.pool)
+    )
+    seed = settings.tuning.seed
+    keys = {
+        target: digest([[heads, prompts], rows.data[target, seed], seed])
+        for target in settings.gym.targets
+    }
+    targets = {
+        target: row for target, row in record["targets"].items() if row["key"] == keys.get(target)
+    }
+    is_whole = bool(targets) and record["scheduler"]["key"] == pool
+    return record | {"targets": targets} if is_whole else None
+
+
+def matrix_jobs(place: Place, parts: Parts) -> list[MatrixJob]:
+    """Return a job a target, each under the key of all that shapes it.
+
+    Raises:
+        ConfigError: The heads have no record of their tuning on these rows.
+    """
     settings, environment = place.settings, place.environment
     origin = Origin.of(settings, environment, place.gym, None)
     point = Sweep(settings, place.layout, parts.heads).require(origin)
@@ -218,7 +250,8 @@ def _jobs(place: Place, parts: Parts) -> list[MatrixJob]:
     ]
 
 
-def _scheduler_job(place: Place, parts: Parts) -> SchedulerJob:
+def scheduler_job(place: Place, parts: Parts) -> SchedulerJob:
+    """Return the job that tells how the source tasks mix the pool."""
     key = source_key(place.settings, parts.pool, place.environment, place.gym)
     return SchedulerJob(name=parts.pool, key=key)
 

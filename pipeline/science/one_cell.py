@@ -4,8 +4,9 @@ from typing import Any
 
 from pipeline.science.jobs import Place
 from pipeline.science.layout import Layout
+from pipeline.science.lock import alone
 from pipeline.science.records import read_cells
-from pipeline.science.running import cell_jobs, is_recorded, make_sources
+from pipeline.science.running import cell_jobs, is_recorded, is_start_there, make_sources
 from pipeline.science.settings import ScienceSettings, check_choice
 from pipeline.science.tuning import Sweep
 
@@ -34,10 +35,13 @@ def compare(place: Place, name: str, target: str, seed: int) -> dict[str, Any]:
         seed: A few-shot seed; method, target and seed passed `check_cell`.
 
     Raises:
+        ProcessError: A source model is missing, and another run is under way.
         DPFError: The cell cannot be run.
     """
     job = next(job for job in cell_jobs(place, name) if (job.target, job.seed) == (target, seed))
-    make_sources(place, {name}, num_processes=1, record=False)
+    if not is_start_there(place, name):
+        with alone(place.layout):
+            make_sources(place, {name}, num_processes=1, record=False)
     cell = job.run(place.worker())
     recorded = read_cells(place.layout.cells(name))
     earlier = None if recorded is None else recorded.cells.get((target, seed))

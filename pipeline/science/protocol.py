@@ -10,8 +10,9 @@ from typing import Any
 from dpf_core.config_reading import to_mapping
 from dpf_core.files import sha256_file, write_json
 from dpf_core.gym.manifest import MANIFEST_FILE
+from pipeline.science.environment import Environment
 from pipeline.science.jobs import Place
-from pipeline.science.keys import Environment, data_key, source_data_key
+from pipeline.science.keys import data_key, source_data_key
 from pipeline.science.layout import Layout
 from pipeline.science.records import read_record
 from pipeline.science.rows import (

@@ -13,7 +13,8 @@ from typing import Any
 from dpf_core.config_reading import from_mapping
 from dpf_core.errors import ConfigError, DPFError
 from dpf_core.files import write_text_atomic
-from pipeline.science.keys import Environment, Json, cell_key, method_setup
+from pipeline.science.environment import Environment
+from pipeline.science.keys import Json, cell_key, method_setup
 from pipeline.science.settings import MethodSettings, ScienceSettings, SweepPoint
 
 RESAMPLE_UNIT = 1e-4
@@ -54,10 +55,10 @@ class CellsFile:
 
 
 def read_cells(path: Path) -> CellsFile | None:
-    """Return a method's recorded cells, without those that are not of the file's own setup.
+    """Return a method's recorded cells.
 
     Raises:
-        ConfigError: The file is damaged.
+        ConfigError: The file is damaged, or a cell is not of the file's own setup.
     """
     if not path.exists():
         return None
@@ -69,15 +70,10 @@ def read_cells(path: Path) -> CellsFile | None:
             for task, seeds in value["cells"].items()
             for seed, cell in seeds.items()
         }
-        valid = {
-            place: cell
-            for place, cell in found.items()
-            if cell.key == cell_key(setup, cell.data, place[1])
-        }
-        _check_resamples(setup, valid)
+        _check_cells(setup, found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(damaged(path, error)) from error
-    return CellsFile(setup, valid)
+    return CellsFile(setup, found)
 
 
 def require_setup(path: Path, setup: Json) -> None:
@@ -95,7 +91,7 @@ def require_setup(path: Path, setup: Json) -> None:
     raise ConfigError(
         f"recorded cells must be of the settings and machine that new ones are of, got "
         f"{len(earlier.cells)} of other {', '.join(parts)} ({path}). Restore those, or run "
-        "again with --replace, which drops the recorded cells."
+        "`dpf science run` or `study` with --replace, which drops the recorded cells."
     )
 
 
@@ -153,10 +149,10 @@ def is_current(
 ) -> bool:
     """Return whether recorded cells follow from these settings, wherever they were made."""
     try:
-        environment = Environment(backbone_sha256=setup["backbone"]["sha256"], torch=setup["torch"])
+        environment = Environment.of(setup)
         source_key = setup["source"]["key"] if method.source is not None else None
         return setup == method_setup(settings, method, point, environment, source_key)
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return False
 
 
@@ -172,9 +168,11 @@ def _finite(text: str) -> float:
     return value
 
 
-def _check_resamples(setup: Json, cells: Cells) -> None:
+def _check_cells(setup: Json, cells: Cells) -> None:
     wanted = setup["num_resamples"]
     for (task, seed), cell in cells.items():
+        if cell.key != cell_key(setup, cell.data, seed):
+            raise ValueError(f"a cell of another setup than the file's ({task}, seed {seed})")
         if len(cell.resamples) != wanted:
             raise ValueError(
                 f"{wanted} resamples must be there, got {len(cell.resamples)} ({task}, seed {seed})"
@@ -184,7 +182,7 @@ def _check_resamples(setup: Json, cells: Cells) -> None:
 def _lines(method: str, setup: Json, cells: Cells) -> Iterator[str]:
     yield "{\n"
     yield f' "method": {json.dumps(method)},\n'
-    yield f' "setup": {json.dumps(setup, sort_keys=True)},\n'
+    yield f' "setup": {json.dumps(setup, sort_keys=True, allow_nan=False)},\n'
     yield ' "cells": {'
     tasks = sorted({task for task, _ in cells})
     for i, task in enumerate(tasks):

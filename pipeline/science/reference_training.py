@@ -113,6 +113,8 @@ class ReferenceSourceJob:
         train = question["train"]
         worker.seed(train["seed"])
         tasks = [worker.gym.task(task) for task in question["tasks"]]
+        for task in tasks:
+            worker.gym.check_file(task.name, "full_train")
         parts = [
             split_training_rows(
                 worker.gym.folder,

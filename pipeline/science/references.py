@@ -7,7 +7,6 @@ classification targets alone. This module says what a reference is and what is r
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 from dpf_core.config import TrainConfig
@@ -15,7 +14,8 @@ from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
 from dpf_core.gym.terms import CLASSIFICATION
 from pipeline.peft_classifier import peft_version
-from pipeline.science.keys import Environment, Json, digest, shared_setup
+from pipeline.science.environment import Environment
+from pipeline.science.keys import Json, digest, shared_setup
 from pipeline.science.layout import Layout
 from pipeline.science.records import Cells, damaged, read_cells, read_record
 from pipeline.science.settings import ScienceSettings, check_choice
@@ -42,7 +42,6 @@ class Machine:
 
     environment: Environment
     peft: str
-    transformers: str
 
     @classmethod
     def here(cls, environment: Environment) -> "Machine":
@@ -51,15 +50,12 @@ class Machine:
         Raises:
             ConfigError: PEFT is not installed.
         """
-        return cls(
-            environment=environment, peft=peft_version(), transformers=version("transformers")
-        )
+        return cls(environment=environment, peft=peft_version())
 
     @classmethod
     def of(cls, setup: Mapping[str, Any]) -> "Machine":
         """Return that on which recorded cells were made."""
-        environment = Environment(backbone_sha256=setup["backbone"]["sha256"], torch=setup["torch"])
-        return cls(environment=environment, peft=setup["peft"], transformers=setup["transformers"])
+        return cls(environment=Environment.of(setup), peft=setup["peft"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,7 +147,7 @@ class Reference:
             **shared_setup(self.settings, self.machine.environment),
             "reference": self.name,
             "peft": self.machine.peft,
-            "transformers": self.machine.transformers,
+            "transformers": self.machine.environment.transformers,
             "prompt_length": self._baseline.model.prompt_length,
         }
 
@@ -273,7 +269,6 @@ def about(found: Recorded) -> Json:
     machine = found.reference.machine
     return {
         "peft": machine.peft,
-        "transformers": machine.transformers,
         **asdict(machine.environment),
         "left_out": list(found.reference.left_out),
     }

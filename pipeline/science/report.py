@@ -6,10 +6,8 @@ of the rows. Texts of the data are escaped values, never templates.
 
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -17,19 +15,22 @@ from dpf_core.errors import DPFError
 from dpf_core.files import write_text_atomic
 from pipeline.pages import page_environment, picture
 from pipeline.report_words import FILTERS
+from pipeline.science.appending import current_append
 from pipeline.science.curves import build_studies
 from pipeline.science.figures import science_figures
 from pipeline.science.ideas import read_ideas
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
-from pipeline.science.matrix import read_matrix
+from pipeline.science.matrix import current_matrix
 from pipeline.science.matrix_figures import matrix_figures
 from pipeline.science.records import read_record
 from pipeline.science.references import REFERENCES
 from pipeline.science.settings import ScienceSettings
 from pipeline.science.settings_file import load_science
+from pipeline.science.status import CheckedRows, checked_origin, checked_rows, recorded_key
 from pipeline.science.study_figures import study_figures
 from pipeline.science.transfer import build_transfer
+from pipeline.science.tuning import Sweep
 
 _HERE = Path(__file__).parent
 _TEMPLATES = (_HERE / "templates", _HERE.parent / "templates")
@@ -137,7 +138,9 @@ def build_report(layout: Layout, *, commit: str) -> str:
             f"({layout.transfer}). Run: dpf science transfer."
         )
     studies = _studies(layout)
-    matrix = read_matrix(layout)
+    rows = checked_rows(settings, layout)
+    tuning, sources = _tuning(settings, layout, rows), _sources(settings, layout, rows)
+    matrix, append = current_matrix(settings, layout), current_append(settings, layout)
     try:
         table = _ordered(table, settings)
         return (
@@ -147,13 +150,13 @@ def build_report(layout: Layout, *, commit: str) -> str:
                 table=table,
                 settings=settings,
                 words=METHODS | REFERENCES,
-                tuning=_records(layout.tuning_record, settings.methods),
-                sources=_records(layout.source_record, settings.sources),
+                tuning=tuning,
+                sources=sources,
                 protocol=read_record(layout.protocol) or {},
                 studies=studies,
                 matrix=matrix,
                 ideas=read_ideas(layout),
-                append=read_record(layout.append_record),
+                append=append,
                 figures=_figures(layout, table, studies, matrix, commit),
                 commit=commit,
                 command=_command(layout, "transfer"),
@@ -181,9 +184,27 @@ def current_commit(folder: Path) -> str:
     return said[0] + (" with uncommitted changes" if said[1] else "")
 
 
-def _records(path_of: Any, names: Mapping[str, Any]) -> dict[str, Json]:
-    found = {name: read_record(path_of(name)) for name in names}
-    return {name: record for name, record in found.items() if record is not None}
+def _tuning(settings: ScienceSettings, layout: Layout, rows: CheckedRows) -> dict[str, Json]:
+    """Return the sweeps that follow from settings, checked rows and the recorded sources."""
+    found = {}
+    for name in settings.methods:
+        sweep = Sweep(settings, layout, name)
+        if sweep.record is None or sweep.origin is None:
+            continue
+        weights = sweep.origin.weights
+        if sweep.origin == checked_origin(settings, layout, name, rows, weights):
+            found[name] = sweep.record
+    return found
+
+
+def _sources(settings: ScienceSettings, layout: Layout, rows: CheckedRows) -> dict[str, Json]:
+    """Return the records of the source models that follow from settings and checked rows."""
+    found = {}
+    for name in settings.sources:
+        record = read_record(layout.source_record(name))
+        if record is not None and recorded_key(record, settings, name, rows) is not None:
+            found[name] = record
+    return found
 
 
 def _ordered(table: Json, settings: ScienceSettings) -> Json:

@@ -88,25 +88,13 @@ def _macro_f1(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints)
 
 
 def _matthews(predictions: Sequence[str], answers: Sequence[Answer], rows: Ints) -> Floats:
-    texts = [_references(answers), [text.strip() for text in predictions]]
-    pair = [["01"[text == "acceptable"] for text in side] for side in texts]
-    tables = _confusion(pair[0], pair[1], rows, names=("0", "1")).astype(np.float64)
-    (tn, fp), (fn, tp) = tables.transpose(1, 2, 0)
+    right = np.array([text == "acceptable" for text in _references(answers)])[rows]  # [R, N]
+    given = np.array([text.strip() == "acceptable" for text in predictions])[rows]
+    pairs = ((right & given), (~right & given), (right & ~given), (~right & ~given))
+    tp, fp, fn, tn = (pair.sum(axis=1).astype(np.float64) for pair in pairs)
     scale = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
     correlation: Floats = np.where(scale > 0, tp * tn - fp * fn, 0.0) / np.maximum(scale, 1)
     return correlation
-
-
-def _confusion(
-    answers: Sequence[str], predictions: Sequence[str], rows: Ints, names: Sequence[str]
-) -> Ints:
-    """Return [R, C, C] counts of each (answer, prediction) among the rows of each resample."""
-    known = {name: i for i, name in enumerate(names)}
-    size = len(known)
-    pairs = zip(answers, predictions, strict=True)
-    codes = np.array([known[answer] * size + known[prediction] for answer, prediction in pairs])
-    counts = [np.bincount(drawn, minlength=size * size) for drawn in codes[rows]]
-    return np.stack(counts).reshape(-1, size, size)
 
 
 def _references(answers: Sequence[Answer]) -> list[str]:

@@ -105,6 +105,8 @@ def tune(place: Place, names: Sequence[str], *, num_processes: int) -> Done:
     """
     with alone(place.layout):
         sweeps = {name: Sweep(place.settings, place.layout, name) for name in names}
+        for name, sweep in sweeps.items():
+            sweep.take_over(place.environment, place.gym, key_of_source(place, name))
         jobs = [
             job
             for name, sweep in sweeps.items()
@@ -155,6 +157,14 @@ def _is_start_recorded(place: Place, name: str) -> bool:
     """Return whether a method starts from nothing, or from a source model that is recorded."""
     source = place.settings.method(name).source
     return source is None or _is_source_recorded(place, source)
+
+
+def is_start_there(place: Place, name: str) -> bool:
+    """Return whether a method starts from nothing, or from a source model that was trained here."""
+    source = place.settings.method(name).source
+    if source is None:
+        return True
+    return place.layout.source_model(source, _source_key(place, source)).exists()
 
 
 def _is_source_recorded(place: Place, name: str) -> bool:

@@ -13,15 +13,15 @@ import torch
 
 from dpf_core.build import build_model
 from dpf_core.distillation import distil
-from dpf_core.errors import ConfigError
+from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.examples import RowCounts, head_spec
 from dpf_core.files import read_json, sha256_file, write_json
 from dpf_core.model import DPFModel
 from dpf_core.pool_io import save_pool
 from dpf_core.training.checkpoint import CheckpointStore, Snapshot
 from dpf_core.training.loop import TrainResult, train
+from pipeline.science.environment import Environment
 from pipeline.science.keys import (
-    Environment,
     Json,
     code_hash,
     source_data_key,
@@ -103,12 +103,21 @@ class _TimedCheckpoints(CheckpointStore):
     Args:
         folder: As of a `CheckpointStore`.
         started: When this process began, by `time.perf_counter`.
+
+    Raises:
+        CheckpointError: The earlier seconds are damaged.
     """
 
     def __init__(self, folder: Path, started: float) -> None:
         super().__init__(folder)
         self._started, self._file = started, folder / "seconds.json"
-        self._earlier = float(read_json(self._file)) if self._file.exists() else 0.0
+        try:
+            self._earlier = float(read_json(self._file)) if self._file.exists() else 0.0
+        except (ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"seconds of an earlier training must be a number, got {error} ({self._file}). "
+                "Remove the file: the training goes on, and its seconds count from there."
+            ) from error
 
     @property
     def seconds(self) -> float:
@@ -228,7 +237,7 @@ def _outcome(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts])
         "steps": result.num_steps,
         "best_step": result.best_step,
         "dev_mean_score": result.best_dev_score,
-        "num_trainable": sum(t.numel() for t in model.trainable_parameters().values()),
+        "num_trainable": model.num_trainable,
         "tasks": {
             name: {"dev_score": by_task[name], "train_rows": count.train, "dev_rows": count.dev}
             for name, count in counts.items()

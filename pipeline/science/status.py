@@ -6,6 +6,7 @@ from typing import Any
 from dpf_core.config_reading import to_mapping
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.metrics import METRICS
+from pipeline.science.environment import Environment
 from pipeline.science.keys import Json, source_question
 from pipeline.science.layout import Layout
 from pipeline.science.records import CellsFile, is_current, read_cells, read_record
@@ -49,24 +50,38 @@ def current_cells(settings: ScienceSettings, layout: Layout, name: str) -> Cells
     point = sweep.method.sweep[sweep.chosen]
     if not is_current(recorded.setup, settings, sweep.method, point):
         return CellsFile({}, {})
-    name_of_source = sweep.method.source
-    source = None if name_of_source is None else recorded.setup["source"]["key"]
-    if name_of_source is not None:
-        record = read_record(layout.source_record(name_of_source))
-        if source != recorded_key(record, settings, name_of_source, rows):
-            return CellsFile({}, {})
-    tuning = settings.tuning
-    origin = Origin(
-        data={target: rows.data[target, tuning.seed] for target in tuning.targets},
-        source=source,
-        weights=recorded.setup["backbone"]["sha256"],
-    )
-    if sweep.origin != origin:
+    weights = Environment.of(recorded.setup).backbone_sha256
+    origin = checked_origin(settings, layout, name, rows, weights)
+    source = recorded.setup["source"]
+    if sweep.origin != origin or (source is not None and source["key"] != origin.source):
         return CellsFile({}, {})
     cells = {
         place: cell for place, cell in recorded.cells.items() if cell.data == rows.data.get(place)
     }
     return CellsFile(recorded.setup, cells)
+
+
+def checked_origin(
+    settings: ScienceSettings, layout: Layout, name: str, rows: "CheckedRows", weights: str
+) -> Origin:
+    """Return what a method's sweep must rest on, by the checked rows and the recorded source.
+
+    Args:
+        settings: Of the science.
+        layout: Where the record of the source lies.
+        name: Of the method.
+        rows: That were checked.
+        weights: Of the backbone.
+    """
+    source, seed = settings.method(name).source, settings.tuning.seed
+    key = None
+    if source is not None:
+        key = recorded_key(read_record(layout.source_record(source)), settings, source, rows)
+    return Origin(
+        data={target: rows.data[target, seed] for target in settings.tuning.targets},
+        source=key,
+        weights=weights,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

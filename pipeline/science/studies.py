@@ -86,7 +86,8 @@ def variant(settings: ScienceSettings, studies: Studies, point: Point) -> Scienc
     """Return the settings of the science that a point is run under.
 
     Targets and seeds stay those of the table; a study takes some of them. Other methods that start
-    from the varied source, which would no longer fit them, are left out.
+    from the varied source, which would no longer fit them, are left out; the varied one is the
+    challenger.
 
     Raises:
         ConfigError: A setting is unknown, or has the wrong type or range.
@@ -109,6 +110,7 @@ def variant(settings: ScienceSettings, studies: Studies, point: Point) -> Scienc
     return replace(
         settings,
         gym=gym,
+        gain=replace(settings.gain, challenger=studies.method),
         sources={**settings.sources, name: changed},
         methods={
             **others,

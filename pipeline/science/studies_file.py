@@ -4,13 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from dpf_core.config_reading import from_mapping
 from dpf_core.errors import ConfigError, GymError
 from dpf_core.gym.yaml_file import load_yaml_mapping
-from pipeline.science.keys import Environment, digest, method_setup, source_question
+from pipeline.science.environment import NOWHERE
+from pipeline.science.keys import digest, method_setup, source_question
 from pipeline.science.settings import ScienceSettings, check_choice
 from pipeline.science.settings_checks import check_name, check_settings
 from pipeline.science.studies import Point, Studies, Study, variant, varied
@@ -79,6 +81,7 @@ def load_studies(path: Path, settings: ScienceSettings) -> Studies:
     )
     _check_sets(studies, settings, path)
     _check_some(head.targets, settings.gym.targets, f"targets in {path}")
+    _check_training(settings, studies, path)
     for study in studies.studies.values():
         where = f"targets of the study {study.name} in {path}"
         _check_some(study.targets, settings.gym.targets, where)
@@ -153,6 +156,14 @@ def _check_some(names: Sequence[Any], choices: Sequence[Any], where: str) -> Non
         )
 
 
+def _check_training(settings: ScienceSettings, studies: Studies, path: Path) -> None:
+    nothing = Point(name="default", model={}, train={}, num_sources=None)
+    try:
+        variant(settings, studies, nothing)
+    except ConfigError as error:
+        raise ConfigError(f"{error} It is in source_training of {path}.") from error
+
+
 def _check_points(settings: ScienceSettings, studies: Studies, study: Study, path: Path) -> None:
     """Return if every point can be run and stands for a model of its own."""
     where = f"the study {study.name} in {path}"
@@ -188,18 +199,19 @@ def _checked_key(settings: ScienceSettings, studies: Studies, point: Point, wher
     except ConfigError as error:
         raise ConfigError(f"{error} It is of the point {point.name} of {where}.") from error
     method, name = varied(studies, derived)
-    nowhere = Environment(backbone_sha256="", torch="")
-    setup = method_setup(derived, method, method.sweep[0], nowhere, None)
+    setup = method_setup(derived, method, method.sweep[0], NOWHERE, None)
     return digest([setup, source_question(derived, name)])
 
 
 def _check_number(name: str, where: str) -> None:
     try:
-        float(name)
-    except ValueError as error:
+        is_number = isfinite(float(name))
+    except ValueError:
+        is_number = False
+    if not is_number:
         raise ConfigError(
             f"the points of a curve must be numbers, got {name!r} ({where}). Write kind: bars."
-        ) from error
+        )
 
 
 def _exactly(

@@ -7,7 +7,7 @@ study, is taken from there: equal keys mean equal results.
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import Generic, TypeVar
 
 from dpf_core.files import write_json
@@ -74,7 +74,7 @@ def run_studies(
     Args:
         place: Where they run.
         studies: Read and checked.
-        names: Of those to run.
+        names: Of those to run, each once.
         num_processes: At a time.
         replace: Drop recorded cells of another setup, as of other settings or another torch.
 
@@ -86,17 +86,24 @@ def run_studies(
     """
     chosen = [studies.study(name) for name in names]
     with alone(place.layout):
-        ran = [_run(place, studies, study, num_processes, replace=replace) for study in chosen]
+        plans = {
+            study.name: [plan_of(place, studies, study, point) for point in study.points]
+            for study in chosen
+        }
+        for plan in () if replace else chain(*plans.values()):
+            require_setup(place.layout.study_cells(plan.study, plan.point), plan.setup)
+        ran = [
+            _run(place, studies, named, num_processes, replace=replace) for named in plans.values()
+        ]
     num_rows = sum(len(study.points) * len(study.targets) for study in chosen)
     total = num_rows * len(studies.seeds)
     return Done(ran=sum(ran), kept=total - sum(ran))
 
 
-def _run(place: Place, studies: Studies, study: Study, num_processes: int, *, replace: bool) -> int:
+def _run(
+    place: Place, studies: Studies, plans: Sequence[Plan], num_processes: int, *, replace: bool
+) -> int:
     """Run a study and return how many cells there were to run."""
-    plans = [plan_of(place, studies, study, point) for point in study.points]
-    for plan in () if replace else plans:
-        require_setup(place.layout.study_cells(plan.study, plan.point), plan.setup)
     _take_over(place, studies, plans, replace=replace)
     waiting = {
         f"{_words(plan)}, {job.target} {job.seed}": (plan, job)
@@ -111,7 +118,7 @@ def _run(place: Place, studies: Studies, study: Study, num_processes: int, *, re
         for name, (plan, job) in waiting.items()
     ]
     with closing(run_jobs(place, jobs, num_processes)) as results:
-        for done, cell in shown(results, len(jobs), study.name, "cell"):
+        for done, cell in shown(results, len(jobs), plans[0].study, "cell"):
             _add(place, *waiting[done.name], cell, replace=replace)
             say(f"{done.name}: {cell.score:.4f} ({cell.seconds:.1f} s)")
     return len(jobs)

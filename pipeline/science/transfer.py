@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dpf_core.files import write_json
+from pipeline.science.environment import Environment
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells
@@ -156,6 +157,8 @@ class _Table:
             return why
         if why := self.rows[base].why_incomplete:
             return f"{base}: {why}"
+        if Environment.of(self.rows[name].setup) != Environment.of(self.rows[base].setup):
+            return f"made with another backbone, or other libraries, than {base}"
         return None
 
     def _scores(self, name: str) -> dict[str, TargetScores]:

@@ -13,7 +13,8 @@ from dpf_core.errors import ConfigError
 from dpf_core.evaluation.metrics import METRICS
 from dpf_core.files import write_json
 from pipeline.science.cell import adapt
-from pipeline.science.keys import Environment, Json, cell_key, data_key, method_setup
+from pipeline.science.environment import NOWHERE, Environment
+from pipeline.science.keys import Json, cell_key, data_key, method_setup
 from pipeline.science.layout import Layout
 from pipeline.science.records import damaged, read_record
 from pipeline.science.rows import ScienceGym
@@ -113,6 +114,7 @@ class Sweep:
         is_current = record is not None and record.get("question") == self.question
         self.record: Json | None = self._checked(record) if record and is_current else None
         self.is_other = record is not None and not is_current
+        self._earlier = _outcomes(record) if record is not None and self.is_other else {}
 
     @property
     def chosen(self) -> int | None:
@@ -174,6 +176,21 @@ class Sweep:
                         )
                     )
         return jobs
+
+    def take_over(self, environment: Environment, gym: ScienceGym, source_key: str | None) -> None:
+        """Record what a sweep of other points or targets has found under the same keys.
+
+        Args:
+            environment: Where it runs.
+            gym: Its rows.
+            source_key: Of the source model.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        for job in self.missing(environment, gym, source_key):
+            if job.key in self._earlier:
+                self.add(job, self._earlier[job.key])
 
     def add(self, job: TuningJob, outcome: Json) -> None:
         """Record a result; the file is written anew, without what rests on something else.
@@ -248,6 +265,15 @@ class Sweep:
         }
 
 
+def _outcomes(record: Json) -> dict[str, Json]:
+    """Return what a record of another question holds, by key; nothing of one of another form."""
+    try:
+        tried = [one for point in record["points"] for one in point["targets"].values()]
+        return {str(one["key"]): one for one in tried if one["metric"] in METRICS}
+    except (KeyError, TypeError, AttributeError):
+        return {}
+
+
 def mean_dev_score(outcomes: Mapping[str, Json]) -> float:
     """Return the mean over the targets that a point was tried on.
 
@@ -261,6 +287,6 @@ def mean_dev_score(outcomes: Mapping[str, Json]) -> float:
 
 def _question(settings: ScienceSettings, name: str) -> Json:
     """Return what a sweep asks, whatever machine answers."""
-    method, nowhere = settings.method(name), Environment(backbone_sha256="", torch="")
-    setups = [method_setup(settings, method, point, nowhere, None) for point in method.sweep]
+    method = settings.method(name)
+    setups = [method_setup(settings, method, point, NOWHERE, None) for point in method.sweep]
     return {**asdict(settings.tuning), "targets": list(settings.tuning.targets), "setups": setups}

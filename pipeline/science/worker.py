@@ -14,7 +14,8 @@ from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
 from dpf_core.pool_io import load_pool
 from dpf_core.training.determinism import make_deterministic
-from pipeline.science.keys import Environment, source_key
+from pipeline.science.environment import Environment
+from pipeline.science.keys import code_hash, source_key
 from pipeline.science.layout import Layout
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import ScienceSettings
@@ -39,6 +40,7 @@ class Worker:
     ) -> None:
         self.settings, self.layout, self.gym = settings, layout, gym
         self.environment = environment
+        code_hash()  # kept from now on: files may change while cells run
         self._sources: dict[str, DPFModel] = {}  # by key
         self._rows: dict[tuple[str, str, int], TaskExamples] = {}
 

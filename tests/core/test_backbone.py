@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpf_core.backbone.files import weights_sha256
+from dpf_core.backbone.files import settings_sha256, weights_sha256
 from dpf_core.backbone.loading import load_backbone
 from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
 from dpf_core.config import BackboneConfig
@@ -220,3 +220,14 @@ def test_a_backbone_without_its_tokenizer_is_refused(tmp_path):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(ConfigError, match="must have its tokenizer"):
         load_backbone(tiny.config(BackboneConfig, name=str(folder)))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_the_hash_of_the_settings_is_of_configuration_and_tokenizer(
+    backbone_folder, tmp_path, name
+):
+    folder = shutil.copytree(backbone_folder, tmp_path / "copy")
+    (folder / "README.md").write_text("Nothing that a model reads.")
+    assert settings_sha256(folder) == settings_sha256(backbone_folder)
+    (folder / name).write_text("{}")
+    assert settings_sha256(folder) != settings_sha256(backbone_folder)

@@ -2,9 +2,10 @@
 
 import sys
 
+from dpf_core.errors import ConfigError
 from pipeline.refusals import in_one_sentence
 from pipeline.science.jobs import default_jobs
-from pipeline.science.layout import Layout
+from pipeline.science.layout import STUDIES, Layout
 from pipeline.science.protocol import open_place
 from pipeline.science.studies_file import load_studies
 from pipeline.science.studying import run_studies
@@ -13,10 +14,16 @@ from pipeline.science.studying import run_studies
 @in_one_sentence("science study")
 def main() -> int:
     """Write the records of the study that the command line names and return the exit code."""
+    named = sys.argv[1:]
+    if len(named) != 1:
+        raise ConfigError(
+            f"the argument must be one study of {STUDIES}, got {' '.join(named) or 'none'}. Name "
+            "one."
+        )
     place = open_place(Layout(), mirror=None, jobs=1)
     studies = load_studies(place.layout.study_params, place.settings)
     jobs = default_jobs(place.settings)
-    done = run_studies(place, studies, sys.argv[1:], num_processes=jobs)
+    done = run_studies(place, studies, named, num_processes=jobs)
     print(f"{done.ran} cells, {done.kept} were recorded")
     return 0
 

@@ -1,11 +1,13 @@
 import pytest
 import torch
 
-from dpf_core.errors import ConfigError
-from dpf_core.files import read_json
-from pipeline.science.appending import append_targets, compare, describe
+from dpf_core.errors import ConfigError, GymError
+from dpf_core.files import read_json, write_json
+from pipeline.science.appending import append_targets, compare, current_append, describe
 from pipeline.science.running import tune
+from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import DPF, JOINT, place, write_params
+from tests.pipeline.science.test_transfer import fill
 
 
 def appended(project, name="dpf", seed=13):
@@ -30,8 +32,31 @@ def test_what_is_recorded_is_not_run_again(project, monkeypatch):
     first = appended(project)
     monkeypatch.setattr("pipeline.science.appending.adapt", None)
     assert append_targets(place(project), "dpf", 13) == first
-    with pytest.raises(TypeError, match="not callable"):
+    assert current_append(load_science(project.params), project) is None  # of no recorded cells
+    fill(project, dpf=0.5)
+    assert current_append(load_science(project.params), project) == first
+
+
+def test_the_record_of_another_seed_stays(project):
+    first = appended(project)
+    with pytest.raises(ConfigError, match=r"one record .* got one of dpf and seed 13 beside dpf"):
         append_targets(place(project), "dpf", 21)
+    assert read_json(project.append_record) == first
+
+
+def test_a_damaged_record_is_one_sentence(project):
+    write_json(project.append_record, appended(project) | {"tasks": {}})
+    with pytest.raises(ConfigError, match=r"must be whole, got .*append.json"):
+        append_targets(place(project), "dpf", 13)
+
+
+def test_changed_rows_of_a_source_are_refused(project):
+    here = place(project)
+    tune(here, ["dpf"], num_processes=1)
+    path = next(project.gym.glob("topic/*_full_train.tsv"))
+    path.write_bytes(path.read_bytes().replace(b"\t", b" \t", 1))
+    with pytest.raises(GymError, match=r"must have the SHA-256 .*full_train"):
+        append_targets(here, "dpf", 13)
 
 
 def test_a_pool_that_was_trained_on_is_found_to_have_changed(project):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from pipeline.science import curves
 from pipeline.science.curves import build_studies, describe
 from pipeline.science.keys import source_data_key, source_question
 from pipeline.science.layout import Layout
-from pipeline.science.records import add_cell
+from pipeline.science.records import add_cell, read_cells
 from pipeline.science.studies_file import load_studies
 from pipeline.science.study_figures import study_figures
 from pipeline.science.studying import plan_of
@@ -143,3 +145,23 @@ def test_an_interval_holds_the_mean_and_is_that_of_targets_and_seeds():
     spread = values.mean(axis=1).std() / 8**0.5
     assert 2 * 1.96 * spread < high - low < 2 * 1.96 * spread * 1.6  # seeds add to targets
     assert mean_interval(np.full((4, 3), 0.5), num_draws=100, draw_seed=1) == (0.5, 0.5)
+
+
+def test_points_whose_rates_were_chosen_on_other_rows_do_not_count(told):
+    path = told.tuning_record("dpf")
+    record = read_json(path)
+    write_json(path, record | {"origin": record["origin"] | {"data": {"mood": "other rows"}}})
+    points = build_studies(told)["studies"]["weights"]["points"]
+    assert {point["num_cells"] for point in points.values()} == {0}
+
+
+def test_points_made_with_other_libraries_have_no_difference(told):
+    here, path = place(told), told.study_cells("temperature", "0.1")
+    found = read_cells(path)
+    path.unlink()
+    setup = found.setup | {"torch": "other"}
+    for target, seed in found.cells:
+        job = SimpleNamespace(setup=setup, target=target, seed=seed)
+        add_cell(path, "dpf", setup, (target, seed), made(here, job, 0.4))
+    point = build_studies(told)["studies"]["temperature"]["points"]["0.1"]
+    assert (point["score"], point["difference"]) == (pytest.approx(0.4), None)

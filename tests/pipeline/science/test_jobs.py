@@ -1,12 +1,14 @@
 import os
 import signal
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import pytest
 
 from dpf_core.errors import ConfigError, GymError, ProcessError
-from pipeline.science.jobs import default_jobs, run_jobs
+from pipeline.science.jobs import _run_in_pool, default_jobs, run_jobs
 from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import place, write_params
 
@@ -79,6 +81,28 @@ class Killed:
 def test_a_process_that_was_killed_ends_the_run_with_a_sentence(project):
     with pytest.raises(ProcessError, match="got one that was killed"):
         list(run_jobs(place(project), [Killed(), Killed()], 2))
+
+
+class BreakingPool:
+    """A pool that does the jobs of two processes at once and breaks at the third."""
+
+    def __init__(self):
+        self.left = 2
+
+    def submit(self, run, job):
+        if not self.left:
+            raise BrokenProcessPool
+        self.left -= 1
+        future = Future()
+        future.set_result(job.point)
+        return future
+
+
+def test_what_was_done_before_a_process_was_killed_is_yielded(project):
+    jobs, found = [SumJob("dpf", i) for i in range(4)], []
+    with pytest.raises(BrokenProcessPool):
+        found.extend(point for _, point in _run_in_pool(BreakingPool(), place(project), jobs, 2))
+    assert sorted(found) == [0, 1]
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
+from pipeline.science.environment import Environment
 from pipeline.science.keys import (
-    Environment,
     cell_key,
     code_hash,
     data_key,
@@ -50,7 +50,8 @@ def test_whatever_can_change_a_score_changes_the_key(project, backbone_folder, c
     [
         {"gym__targets": ["pick", "mood"]}, {"gym__seeds": [13]}, {"gain__floor": 0.1},
         {"tuning__seed": 21}, {"methods__spot__model": {"method": "single_task"}},
-        {"methods__dpf__sweep": [DPF, JOINT]},
+        {"methods__dpf__sweep": [DPF, JOINT]}, {"source_training__checkpoint_every_steps": 3},
+        {"source_training__log_every_steps": 3},
     ],
 )  # fmt: skip
 def test_what_changes_no_score_of_a_cell_leaves_its_key(project, backbone_folder, changes):

@@ -2,8 +2,9 @@ import shutil
 
 import pytest
 
-from dpf_core.errors import ConfigError
+from dpf_core.errors import ConfigError, ProcessError
 from dpf_core.files import write_json
+from pipeline.science.lock import alone
 from pipeline.science.one_cell import check_cell, compare, describe
 from pipeline.science.records import add_cell, read_cells
 from pipeline.science.running import run_cells, tune
@@ -75,3 +76,11 @@ def test_nothing_is_recorded_by_it(here, project):
 def test_what_is_no_cell_is_refused(here, name, task, seed, says):
     with pytest.raises(ConfigError, match=says):
         check_cell(here.settings, here.layout, name, task, seed)
+
+
+def test_a_missing_source_model_is_not_trained_beside_another_run(here, project):
+    with alone(project):
+        compare(here, "dpf", "mood", 13)  # its source is there
+        shutil.rmtree(project.work / "sources")
+        with pytest.raises(ProcessError, match="another one under way"):
+            compare(here, "dpf", "mood", 13)

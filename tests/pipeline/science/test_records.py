@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from dpf_core.errors import ConfigError
@@ -64,9 +62,14 @@ def test_cells_of_another_setup_are_dropped_where_that_is_asked_for_alone(path):
     assert read_cells(path) == CellsFile(setup, {("pick", 13): cell(setup)})
 
 
-def test_a_cell_whose_key_is_not_that_of_the_setup_is_not_there(path):
-    add_cell(path, "dpf", SETUP, ("mood", 13), dataclasses.replace(cell(), key="other"))
-    assert read_cells(path).cells == {}
+def test_a_cell_whose_key_is_not_that_of_the_setup_is_refused_and_stays(path):
+    add_cell(path, "dpf", SETUP, ("mood", 13), cell())
+    path.write_text(path.read_text().replace('"torch": "2', '"torch": "1'))  # a merge of two files
+    before = path.read_bytes()
+    for replace in (False, True):
+        with pytest.raises(ConfigError, match=r"a cell of another setup .*mood, seed 13.*from Git"):
+            add_cell(path, "dpf", SETUP, ("mood", 21), cell(seed=21), replace=replace)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"setup": {}}', '{"setup": {}, "cells": {"a": 3}}'])

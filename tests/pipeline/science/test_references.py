@@ -8,7 +8,7 @@ import torch
 from peft.tuners.multitask_prompt_tuning import MultitaskPromptEmbedding
 from safetensors.torch import load_file
 
-from dpf_core.errors import ConfigError
+from dpf_core.errors import ConfigError, GymError
 from dpf_core.files import read_json, write_json
 from pipeline import cli
 from pipeline.peft_classifier import PeftClassifier
@@ -94,6 +94,16 @@ def test_multitask_prompts_start_from_what_the_sources_taught(ran):
     encoder = MultitaskPromptEmbedding(config_of(job, path), torch.nn.Embedding(3, 16))
     assert torch.equal(encoder.embedding.weight, tensors["prompt_embeddings"])
     assert torch.equal(encoder.prefix_task_rows, tensors["prefix_task_rows"].mean(0, keepdim=True))
+
+
+def test_changed_rows_of_a_source_are_refused(project):
+    fill(project, **SCORES)
+    here = place(project)
+    path = next(project.gym.glob("topic/*_full_train.tsv"))
+    path.write_bytes(path.read_bytes().replace(b"\t", b" \t", 1))
+    with pytest.raises(GymError, match=r"must have the SHA-256 .*full_train"):
+        run_reference(here, open_reference(here, MPT), num_processes=1)
+    assert not (project.work / "references").exists()
 
 
 def config_of(job, path):

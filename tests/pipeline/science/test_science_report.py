@@ -9,12 +9,15 @@ import pytest
 
 from dpf_core.errors import DPFError
 from dpf_core.files import read_json, write_json
+from pipeline.science.keys import data_key, digest
 from pipeline.science.layout import Layout
+from pipeline.science.matrix import matrix_jobs, parts_of, scheduler_job
+from pipeline.science.records import read_cells
 from pipeline.science.report import METHODS, build_report, current_commit, write_report
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
 from pipeline.science.transfer import write_transfer
-from tests.pipeline.science.small_science import write_studies
+from tests.pipeline.science.small_science import place, write_params, write_studies
 from tests.pipeline.science.test_curves import tell
 from tests.pipeline.science.test_matrix import MATRIX
 from tests.pipeline.science.test_transfer import SCORES, drop, fill
@@ -145,10 +148,21 @@ def test_studies_of_a_configuration_stand_on_the_page_once_they_are_recorded(tol
 
 def test_the_matrix_is_drawn_where_it_is_there(told):
     assert "Run: dpf science matrix" in text_of(page_of(told))
-    write_json(told.matrix, MATRIX)
+    here = place(told)
+    parts = parts_of(here.settings)
+    rows = list(MATRIX["targets"].values())
+    targets = {
+        job.target: row | {"key": job.key}
+        for job, row in zip(matrix_jobs(here, parts), rows, strict=False)
+    }
+    scheduler = MATRIX["scheduler"] | {"key": scheduler_job(here, parts).key}
+    write_json(told.matrix, MATRIX | {"targets": targets, "scheduler": scheduler})
     page = page_of(told)
     assert re.findall(r'<figure id="figure-(matrix|scheduler)">', page) == ["matrix", "scheduler"]
-    assert "4 of 2 targets with seed 13" in text_of(page)
+    assert "2 of 2 targets with seed 13" in text_of(page)
+    for stale in ({"targets": MATRIX["targets"]}, {"scheduler": MATRIX["scheduler"]}):
+        write_json(told.matrix, {**read_json(told.matrix), **stale})
+        assert "Run: dpf science matrix" in text_of(page_of(told))
 
 
 def test_the_page_loads_nothing_from_elsewhere(told):
@@ -225,7 +239,11 @@ def test_what_was_tried_is_on_the_page_with_its_differences(told):
 
 def test_what_joining_did_is_on_the_page(told):
     assert "Run: dpf science append" in section(page_of(told), "append")
+    here = place(told)
+    setup = read_cells(told.cells("dpf")).setup
+    rows = [data_key(here.gym, target, 13) for target in ("mood", "pick")]
     record = {
+        "key": digest(["dpf", setup, rows, 13]),
         "method": "dpf", "seed": 13, "earlier_tasks": 2, "changed_prompts": 0,
         "compared_rows": 1234, "changed_rows": 0,
         "tasks": {"mood": {"seconds": 1.23, "num_trainable": 500, "dev_score": 0.25}},
@@ -234,3 +252,16 @@ def test_what_joining_did_is_on_the_page(told):
     found = section(page_of(told), "append")
     assert "2 fused prompts 0 changed by any bit, and of 1,234 rows the logits of 0 ." in found
     assert "mood 1.2 500 0.250" in found
+    write_json(told.append_record, record | {"key": "of other settings"})
+    assert "Run: dpf science append" in section(page_of(told), "append")
+
+
+def test_sweeps_and_source_models_of_other_settings_are_not_on_the_page(told, backbone_folder):
+    assert "dpf" in section(page_of(told), "tuning")
+    assert "dpf" in section(page_of(told), "sources")
+    write_params(told, backbone_folder, source_training__max_steps=5)
+    for name in SCORES:
+        told.cells(name).unlink()
+    write_transfer(told)
+    assert "dpf" not in section(page_of(told), "tuning")
+    assert "dpf" not in section(page_of(told), "sources")

@@ -16,6 +16,7 @@ from tests.pipeline.science.small_science import (
     place,
     run,
     with_method,
+    write_params,
 )
 
 
@@ -114,3 +115,24 @@ def test_a_source_model_that_another_process_wrote_first_stays(project):
     job = SourceJob(name="dpf", key=before["key"])
     assert job.run(here.worker()) == before
     assert list((project.work / "sources").iterdir()) == [folder]
+
+
+def test_damaged_seconds_of_an_earlier_training_are_one_sentence(project, monkeypatch):
+    here = place(project)
+    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+    with pytest.raises(KeyboardInterrupt):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+    monkeypatch.undo()
+    (folder,) = project.checkpoints.iterdir()
+    (folder / "seconds.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"must be a number, got .*seconds.json.*Remove the"):
+        running.make_sources(here, {"dpf"}, num_processes=1)
+
+
+def test_what_a_fixed_scheduler_keeps_is_not_counted_as_trained(project, backbone_folder):
+    found = []
+    for mode in ("learned", "fixed"):
+        write_params(project, backbone_folder, model__scheduler_mode=mode)
+        running.make_sources(place(project), {"dpf"}, num_processes=1)
+        found.append(read_record(project.source_record("dpf"))["num_trainable"])
+    assert found[0] - found[1] == 2 * 4  # W [T, K]

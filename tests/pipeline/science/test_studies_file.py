@@ -9,9 +9,10 @@ from pipeline.science.layout import CONFIGURATIONS, STUDIES, Layout
 from pipeline.science.settings import PARAMS
 from pipeline.science.settings_file import load_science
 from pipeline.science.stages import configuration
+from pipeline.science.stages import study as study_stage
 from pipeline.science.studies import variant
 from pipeline.science.studies_file import load_studies
-from tests.pipeline.science.small_science import write_studies
+from tests.pipeline.science.small_science import JOINT, params, write_studies
 
 MANY_SOURCES, MMLU, LONG_SOURCES = (
     PARAMS.parent / CONFIGURATIONS / f"{name}.yaml"
@@ -75,6 +76,13 @@ def trained(layout, study):
 
 def test_the_gate_on_mmlu_has_the_source_models_of_the_gate_study():
     assert trained(Layout.below(Path(), MMLU), "gate_mmlu") == trained(Layout(), "gate")
+
+
+@pytest.mark.parametrize("named", [[], ["gate", "scheduler"]], ids=" ".join)
+def test_the_stage_of_a_study_refuses_none_and_several(named, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["study", *named])
+    assert study_stage.main() == 1
+    assert f"one study of {STUDIES}, got {' '.join(named) or 'none'}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("named", [[], ["long_sources"], ["mmlu", "many_sources"]], ids=" ".join)
@@ -151,6 +159,7 @@ def test_fewer_source_tasks_are_the_first_of_the_order_in_the_order_of_the_table
             "must name every source task .* once, got nothing",
         ),
         ({"source_training": {"max_step": 3}}, "got 'max_step'. Did you mean 'max_steps'"),
+        ({"source_training": {"max_steps": 0}}, "got 0 .* It is in source_training of .*studies"),
         ({"source_training": None}, "source_training in .* must be a mapping, got None"),
         ({"ablations": {}}, "a part of .*studies.yaml must be one of .*got 'ablations'"),
         ({"studies": {}}, "must name at least one, got none"),
@@ -160,6 +169,7 @@ def test_fewer_source_tasks_are_the_first_of_the_order_in_the_order_of_the_table
             {"studies__weights__kind": "line"},
             "kind of the study weights .* bars, got 'line'",
         ),
+        (points(nan={"model": {"pool_size": 2}}), "must be numbers, got 'nan' .*kind: bars"),
         ({"studies__weights__kind": "curve"}, "must be numbers, got 'equal' .*kind: bars"),
         ({"studies__weights__points": {"equal": {}, "one": {}}}, "got equal, one"),
         ({"studies__weights__points": {"a": {"model": {"pool_size": 2}}}}, "got none. Write"),
@@ -184,3 +194,11 @@ def test_what_is_wrong_is_refused_in_a_sentence_that_names_it(studied, changes, 
 def test_a_missing_file_is_one_sentence(project):
     with pytest.raises(ConfigError, match=r"absent.yaml"):
         load_studies(Path("absent.yaml"), load_science(project.params))
+
+
+def test_another_challenger_of_the_table_leaves_studies_as_they_are(studied, backbone_folder):
+    before = load(studied)[0]
+    values = params(backbone_folder, gain__challenger="dpf_joint")
+    values["methods"]["dpf_joint"] = {**values["methods"]["dpf"], "sweep": [JOINT]}
+    studied.params.write_text(yaml.safe_dump(values))
+    assert load(studied)[0] == before

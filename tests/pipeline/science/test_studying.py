@@ -180,3 +180,11 @@ def test_studies_leave_the_tables_records_as_they_are(here, studied, backbone_fo
     assert {path: path.read_bytes() for path in before} == before
     write_params(studied, backbone_folder)
     assert load_science(studied.params) == here.settings
+
+
+def test_nothing_is_run_where_a_later_study_has_cells_of_other_settings(here, studied):
+    study(here, "weights")
+    write_studies(studied, source_training={"max_steps": 2})
+    with pytest.raises(ConfigError, match=r"other source \(.*with --replace"):
+        study(here, *NAMES)
+    assert not studied.study_cells("temperature", "0.1").exists()

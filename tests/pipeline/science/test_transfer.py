@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from dpf_core.errors import ConfigError
@@ -37,14 +39,16 @@ def with_source(here, name):
 
 def fill(project, **scores):
     """Record tuning and cells of methods, without training; a score stands for every cell."""
-    here = place(project)
+    fill_under(place(project), **scores)
+    return project
+
+
+def fill_under(here, **scores):
     for name, value in scores.items():
         tuned(here, name)
+        path = here.layout.cells(name)
         for job in cell_jobs(here, name):
-            add_cell(
-                project.cells(name), name, job.setup, (job.target, job.seed), made(here, job, value)
-            )
-    return project
+            add_cell(path, name, job.setup, (job.target, job.seed), made(here, job, value))
 
 
 def made(here, job, score, data=None):
@@ -256,3 +260,17 @@ def test_equal_records_give_equal_bytes(project):
     first = project.transfer.read_bytes()
     write_transfer(project)
     assert project.transfer.read_bytes() == first
+
+
+@pytest.mark.parametrize("part", ["backbone_sha256", "torch", "transformers"])
+def test_between_different_backbones_or_libraries_there_is_no_gain(project, part):
+    fill(project, single_task=0.5)
+    here = place(project)
+    other = dataclasses.replace(here.environment, **{part: "other"})
+    fill_under(dataclasses.replace(here, environment=other), dpf=0.6)
+    table = build_transfer(project)
+    assert table["methods"]["dpf"]["complete"]
+    assert table["methods"]["dpf"]["ptg"] is None
+    assert table["methods"]["dpf"]["why"] == (
+        "made with another backbone, or other libraries, than single_task"
+    )

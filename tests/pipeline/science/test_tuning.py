@@ -4,7 +4,7 @@ import pytest
 
 from dpf_core.errors import ConfigError
 from dpf_core.files import read_json, write_json
-from pipeline.science.running import cell_jobs, key_of_source, tune
+from pipeline.science.running import Done, cell_jobs, key_of_source, tune
 from pipeline.science.settings_file import load_science
 from pipeline.science.tuning import Sweep
 from tests.pipeline.science.small_science import RATES, place, write_params
@@ -184,3 +184,21 @@ def test_a_record_without_a_part_is_refused(project):
     write_json(project.tuning_record("single_task"), record)
     with pytest.raises(ConfigError, match=r"must be whole, got .*single_task.json"):
         sweep(project)
+
+
+def test_a_longer_sweep_and_more_targets_keep_what_was_tried(project, backbone_folder):
+    fill(project, [0.3, 0.4])
+    longer = [RATES, {**RATES, "prompt_learning_rate": 0.1}, {**RATES, "max_steps": 5}]
+    changes = {"methods__single_task__sweep": longer, "tuning__targets": ["mood", "pick"]}
+    write_params(project, backbone_folder, **changes)
+    assert tune(place(project), ["single_task"], num_processes=1) == Done(ran=4, kept=2)
+    points = read_json(project.tuning_record("single_task"))["points"]
+    assert [point["targets"]["mood"]["dev_score"] for point in points[:2]] == [0.3, 0.4]
+    assert sweep(project).chosen is not None
+
+
+def test_a_shorter_sweep_chooses_from_what_was_tried(project, backbone_folder):
+    fill(project, [0.3, 0.4])
+    write_params(project, backbone_folder, methods__single_task__sweep=[RATES])
+    assert tune(place(project), ["single_task"], num_processes=1) == Done(ran=0, kept=1)
+    assert sweep(project).require() == 0
