@@ -45,14 +45,9 @@ def test_other_weights_of_the_same_settings_are_not_taken_for_the_recorded_model
 
 
 def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypatch):
-    here = place(project)
-    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
-    with pytest.raises(KeyboardInterrupt):
-        running.make_sources(here, {"dpf"}, num_processes=1)
-    (folder,) = project.checkpoints.iterdir()
+    here, folder = interrupted(project, monkeypatch)
     assert folder.name.endswith(code_hash())
     write_json(folder / "seconds.json", 1000.0)
-    monkeypatch.undo()
     running.make_sources(here, {"dpf"}, num_processes=1)
     record = read_record(project.source_record("dpf"))
     assert (record["resumed_at"], record["problems"]) == (2, [])
@@ -60,14 +55,21 @@ def test_a_source_training_that_was_killed_goes_on_and_says_so(project, monkeypa
 
 
 def test_checkpoints_of_other_code_are_not_gone_on_from(project, monkeypatch):
-    here = place(project)
-    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
-    with pytest.raises(KeyboardInterrupt):
-        running.make_sources(here, {"dpf"}, num_processes=1)
-    monkeypatch.undo()
+    here, _ = interrupted(project, monkeypatch)
     monkeypatch.setattr("pipeline.science.source_training.code_hash", lambda: "other")
     running.make_sources(here, {"dpf"}, num_processes=1)
     assert read_record(project.source_record("dpf"))["resumed_at"] is None
+
+
+def interrupted(project, monkeypatch):
+    """Return a place where a training was killed after its first checkpoint, and its folder."""
+    here = place(project)
+    with monkeypatch.context() as patched:
+        patched.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
+        with pytest.raises(KeyboardInterrupt):
+            running.make_sources(here, {"dpf"}, num_processes=1)
+    (folder,) = project.checkpoints.iterdir()
+    return here, folder
 
 
 def killed_after(save):
@@ -118,12 +120,7 @@ def test_a_source_model_that_another_process_wrote_first_stays(project):
 
 
 def test_damaged_seconds_of_an_earlier_training_are_one_sentence(project, monkeypatch):
-    here = place(project)
-    monkeypatch.setattr(_TimedCheckpoints, "save", killed_after(_TimedCheckpoints.save))
-    with pytest.raises(KeyboardInterrupt):
-        running.make_sources(here, {"dpf"}, num_processes=1)
-    monkeypatch.undo()
-    (folder,) = project.checkpoints.iterdir()
+    here, folder = interrupted(project, monkeypatch)
     (folder / "seconds.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"must be a number, got .*seconds.json.*Remove the"):
         running.make_sources(here, {"dpf"}, num_processes=1)
