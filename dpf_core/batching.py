@@ -37,7 +37,11 @@ def collate(examples: Sequence[tuple[TaskExamples, int]]) -> tuple[Batch, Tensor
 
 
 def micro_batches(
-    examples: Sequence[tuple[TaskExamples, int]], *, prompt_length: int, batch_tokens: int
+    examples: Sequence[tuple[TaskExamples, int]],
+    *,
+    prompt_length: int,
+    batch_tokens: int,
+    repeats_input: bool = False,
 ) -> Iterator[list[int]]:
     """Yield positions of `examples` that run together: same head, similar length, bounded size.
 
@@ -47,6 +51,8 @@ def micro_batches(
         examples: (task, row) pairs in any order.
         prompt_length: P, added to every example's length.
         batch_tokens: Padded tokens of a micro-batch at most (one example may be longer alone).
+        repeats_input: Whether every candidate answer has the input beside it, as where a decoder
+            reads an encoder's states.
     """
 
     def key(position: int) -> tuple[tuple[bool, bool], int, int]:
@@ -58,7 +64,9 @@ def micro_batches(
     for position in sorted(range(len(examples)), key=key):
         wider = shape.with_row(*examples[position])
         other_head = group and key(group[0])[0] != key(position)[0]
-        tokens = (prompt_length + wider.width) * (len(group) + 1)
+        times = max(1, wider.num_answers) if repeats_input else 1
+        width = (prompt_length + wider.input_tokens) * times + wider.answers_width
+        tokens = width * (len(group) + 1)
         if group and (other_head or tokens > batch_tokens):
             yield group
             group, wider = [], _Shape().with_row(*examples[position])
@@ -77,9 +85,9 @@ class _Shape:
     answer_tokens: int = 0
 
     @property
-    def width(self) -> int:
-        """Padded tokens of a row, prompt excluded."""
-        return self.input_tokens + self.num_answers * self.answer_tokens
+    def answers_width(self) -> int:
+        """Padded tokens of a row's candidates."""
+        return self.num_answers * self.answer_tokens
 
     def with_row(self, task: TaskExamples, row: int) -> "_Shape":
         answers = [] if task.answer_ids is None else task.answer_ids[row]

@@ -113,6 +113,7 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
     """Copy from an earlier pool and return the names of the tasks that it had."""
     earlier = load_pool(folder, model.backbone)
     _check_settings(model, earlier, folder)
+    _check_no_private_prompts(earlier, folder)
     pairs = _shared_tasks(model, earlier, folder)
     starts_by_task = model.config.method in ("heads_only", "single_task")
     if starts_by_task and not pairs:
@@ -148,6 +149,16 @@ def _check_settings(model: DPFModel, earlier: DPFModel, folder: Path) -> None:
                 f"got {found[name]} ({folder}). Set model.{name} to {found[name]}, or name another "
                 "pool in model.init_from."
             )
+
+
+def _check_no_private_prompts(earlier: DPFModel, folder: Path) -> None:
+    front_end = earlier.front_end
+    if isinstance(front_end, FrontEnd) and front_end.private_prompts is not None:
+        raise CheckpointError(
+            f"a pool to start from must be without private prompts, which a new model has no place "
+            f"for, got one that tasks have joined in mode private ({folder}). Name the pool from "
+            "before they joined in model.init_from."
+        )
 
 
 def _shared_tasks(model: DPFModel, earlier: DPFModel, folder: Path) -> dict[int, int]:

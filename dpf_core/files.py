@@ -51,6 +51,8 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
 def staged_folders(*targets: Path) -> Iterator[list[Path]]:
     """Give an empty folder for each target; their files move in when the block succeeds.
 
+    JSON moves last, because it holds the hashes of other files.
+
     Raises:
         OSError: A target cannot be written; earlier files are untouched.
     """
@@ -62,7 +64,7 @@ def staged_folders(*targets: Path) -> Iterator[list[Path]]:
             scratch.append(Path(stack.enter_context(fresh)))
         yield scratch
         for folder, target in zip(scratch, targets, strict=True):
-            for path in sorted(folder.iterdir()):
+            for path in sorted(folder.iterdir(), key=lambda path: (path.suffix == ".json", path)):
                 path.replace(target / path.name)
 
 
@@ -81,7 +83,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         OSError: The file cannot be read.
         ValueError: The content is not JSON.
     """
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("JSON must not be nested so deeply") from error
 
 
 def _write_and_rename(target: Path, data: bytes) -> None:

@@ -85,11 +85,6 @@ class LabelTextHeads(nn.Module):
         self.register_buffer("label_vectors", vectors, persistent=False)
         self.register_buffer("label_index", _label_index(counts), persistent=False)
 
-    @property
-    def max_labels(self) -> int:
-        """Columns of the classification logits."""
-        return self.label_index.shape[1]
-
     def label_rows(self, task_id: int) -> Tensor:
         """Return [C], the rows of delta and bias that belong to a task."""
         index = self.label_index[task_id]

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpf_core.errors import ConfigError
+
 WEIGHT_BOUNDS = (0.1, 10.0)
 """A task weight is clamped to these; one that stands at a bound is an alarm."""
 
@@ -49,6 +51,12 @@ class FixedWeights:
     """
 
     def __init__(self, initial_losses: Tensor, *, power: float) -> None:
+        if not (initial_losses > 0).all():
+            raise ConfigError(
+                f"initial losses must be > 0 where weights are powers of them, got "
+                f"{float(initial_losses.min())} for task {int(initial_losses.argmin())}. Set "
+                "train.loss_balancing in params.yaml to equal."
+            )
         shares = torch.softmax(power * initial_losses.double().log(), dim=0)
         self.weights = (shares * len(initial_losses)).float()
 

@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dpf_core.assembly import assemble_model
+from dpf_core.backbone.files import settings_sha256
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.config import LATER_MODEL_SETTINGS, BackboneConfig, ModelConfig
 from dpf_core.config_reading import from_mapping, to_mapping
-from dpf_core.errors import CheckpointError, ConfigError
-from dpf_core.files import read_json, sha256_file, write_bytes_atomic, write_json
+from dpf_core.errors import CheckpointError, ConfigError, DPFError
+from dpf_core.files import read_json, sha256_file, staged_folders, write_bytes_atomic, write_json
 from dpf_core.front_end import FrontEnd
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
@@ -48,7 +49,7 @@ TENSOR_NAMES = {
 """Parameter to its name in pool.safetensors; which of them a pool has depends on its settings."""
 
 
-POOL_FILE, BACKBONE_FILE = "pool.safetensors", "backbone.safetensors"
+POOL_FILE, BACKBONE_FILE, CONFIG_FILE = "pool.safetensors", "backbone.safetensors", "config.json"
 _BACKBONE_PREFIX = "backbone.model."
 
 
@@ -61,37 +62,34 @@ def save_pool(folder: Path, model: DPFModel, *, extra: Mapping[str, Any]) -> Non
         extra: Further JSON values for config.json, such as the hash of the gym's manifest.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: The folder cannot be written; an earlier pool is untouched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    hashes = {}
-    for file, named in _stored(model).items():
-        tensors = {name: tensor.detach().contiguous() for name, tensor in named.items()}
-        write_bytes_atomic(folder / file, save(tensors))
-        hashes[file] = sha256_file(folder / file)
     backbone = model.backbone
     history: dict[str, Any] = {} if model.origin is None else {"init_from": model.origin}
     if len(model.task_groups) > 1:
         history["task_groups"] = list(model.task_groups)
     if isinstance(model.front_end, FrontEnd) and model.front_end.private_prompts is not None:
         history["has_private_prompts"] = True
-    write_json(
-        folder / "config.json",
-        {
+    with staged_folders(folder) as (fresh,):
+        for file, named in _stored(model).items():
+            tensors = {name: tensor.detach().contiguous() for name, tensor in named.items()}
+            write_bytes_atomic(fresh / file, save(tensors))
+        config = {
             "format": FORMAT,
             "backbone": to_mapping(backbone.config)
             | {
                 "sha256": backbone.sha256,
+                "settings_sha256": settings_sha256(backbone.directory),
                 "model_type": backbone.model_type,
                 "hidden_size": backbone.hidden_size,
             },
             "model": to_mapping(model.config),
             "tasks": [task_record(task_id, spec) for task_id, spec in enumerate(model.tasks)],
-            "sha256": hashes,
+            "sha256": {path.name: sha256_file(path) for path in sorted(fresh.iterdir())},
             **history,
             **extra,
-        },
-    )
+        }
+        write_json(fresh / CONFIG_FILE, config)
 
 
 def task_record(task_id: int, spec: HeadSpec) -> dict[str, Any]:
@@ -113,7 +111,7 @@ def read_pool_config(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: It is missing, no JSON, of another format, or incomplete.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG_FILE
     try:
         config = read_json(path)
     except (OSError, ValueError) as error:
@@ -156,13 +154,20 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
             f"({backbone.directory}). Use the backbone that the pool in {folder} was trained with: "
             f"{config['backbone']['name']}."
         )
+    settings, found = config["backbone"].get("settings_sha256"), settings_sha256(backbone.directory)
+    if settings not in (None, found):  # pools of earlier versions say nothing of it
+        raise CheckpointError(
+            f"the backbone's config.json and tokenizer must have SHA-256 {settings} together, got "
+            f"{found} ({backbone.directory}). Use the files that the pool in {folder} was trained "
+            "with."
+        )
     try:
         values = {**LATER_MODEL_SETTINGS, **config["model"]}
-        settings = from_mapping(ModelConfig, values, f"model in {folder / 'config.json'}")
+        model_config = from_mapping(ModelConfig, values, f"model in {folder / 'config.json'}")
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
     tasks, groups = _tasks(config), _task_groups(config, folder)
-    model = assemble_model(backbone, tasks, settings, torch.Generator(), groups)
+    model = assemble_model(backbone, tasks, model_config, torch.Generator(), groups)
     model.origin = config.get("init_from")
     if isinstance(model.front_end, FrontEnd) and config.get("has_private_prompts"):
         model.front_end.add_private_prompts()
@@ -198,8 +203,8 @@ def _check_parts(config: Mapping[str, Any], path: Path) -> None:
     try:
         _tasks(config)
         backbone_config(config)
-        _ = config["model"], config["backbone"]["sha256"], config["sha256"]["pool.safetensors"]
-    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+        _ = {**config["model"]}, config["backbone"]["sha256"], config["sha256"][POOL_FILE]
+    except (KeyError, TypeError, AttributeError, ValueError, DPFError) as error:
         raise CheckpointError(
             f"a pool's config.json must be complete, got {type(error).__name__}: {error} ({path}). "
             "Train the pool again with this version."
@@ -207,16 +212,10 @@ def _check_parts(config: Mapping[str, Any], path: Path) -> None:
 
 
 def _tasks(config: Mapping[str, Any]) -> list[HeadSpec]:
+    names = HeadSpec.__dataclass_fields__
     return [
-        HeadSpec(
-            name=task["name"],
-            kind=task["kind"],
-            labels=tuple(task["labels"]),
-            label_texts=tuple(task["label_texts"]),
-            metric=task["metric"],
-            description=task["description"],
-        )
-        for task in config["tasks"]
+        from_mapping(HeadSpec, {name: task[name] for name in names}, f"task {number}")
+        for number, task in enumerate(config["tasks"])
     ]
 
 

@@ -30,11 +30,6 @@ class PromptPool(nn.Module):
             )
         self.prompts = nn.Parameter(prompts.detach().clone().float())
 
-    @property
-    def num_prompts(self) -> int:
-        """K, the pool size."""
-        return self.prompts.shape[0]
-
     def forward(self, mixing_weights: Tensor) -> Tensor:
         """Return the combined prompts, equation 2.
 

@@ -76,10 +76,11 @@ class TaskScheduler(nn.Module):
         moving = self.log_temperature
         temperature = self._temperature if moving is None else moving.exp()
         logits = self.scheduler_logits[task_ids]
+        scaled = logits / temperature  # before masking: -inf would give the temperature NaN
         if self.top_k is not None:
             smallest_kept = logits.topk(self.top_k, dim=-1).values[:, -1:]
-            logits = logits.masked_fill(logits < smallest_kept, -math.inf)
-        return torch.softmax(logits / temperature, dim=-1)
+            scaled = scaled.masked_fill(logits < smallest_kept, -math.inf)
+        return torch.softmax(scaled, dim=-1)
 
 
 def check_temperature(temperature: float) -> float:

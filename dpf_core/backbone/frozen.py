@@ -55,6 +55,11 @@ class Backbone(nn.Module, ABC):
         self._copied_from: tuple[Backbone, ...] = ()  # a tuple hides it from torch
 
     @property
+    def repeats_input(self) -> bool:
+        """Whether each candidate answer is read beside the input's states anew."""
+        return self.family.kind == "encoder_decoder"
+
+    @property
     def is_frozen(self) -> bool:
         """Whether no weight is trained."""
         return not self._copied_from

@@ -73,7 +73,7 @@ def gate_histogram(front_end: FrontEnd) -> dict[str, list[float]] | None:
     if not front_end.fusion.gate_tensors():
         return None
     gate = front_end.fusion.gate(torch.arange(front_end.scheduler.num_tasks))
-    counts = torch.histc(gate, bins=GATE_EDGES, min=0.0, max=1.0)
+    counts = torch.histc(gate.cpu(), bins=GATE_EDGES, min=0.0, max=1.0)
     return {
         "edges": [i / GATE_EDGES for i in range(GATE_EDGES + 1)],
         "counts": counts.tolist(),

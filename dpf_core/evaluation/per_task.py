@@ -138,4 +138,5 @@ def _groups(model: DPFModel, rows: Sequence[tuple[TaskExamples, int]]) -> Iterat
         rows,
         prompt_length=model.prompt_length,
         batch_tokens=model.backbone.config.batch_tokens * FORWARD_BATCH_FACTOR,
+        repeats_input=model.backbone.repeats_input,
     )

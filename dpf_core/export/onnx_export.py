@@ -109,12 +109,14 @@ def file_record(path: Path) -> dict[str, Any]:
 def portable_tokenizer(backbone: Backbone) -> str:
     """Return tokenizer.json for a program without this library.
 
-    It cuts to the backbone's max_length as training did, and pads a batch to its longest.
+    It cuts to the backbone's max_length as training did, and pads a batch to its longest; where the
+    tokenizer has no token for that, with the one that ends a text, which the mask leaves out.
     """
     source = backbone.tokenizer
     copy = tokenizers.Tokenizer.from_str(source.backend_tokenizer.to_str())
     copy.enable_truncation(backbone.config.max_length)
-    copy.enable_padding(pad_id=source.pad_token_id, pad_token=source.pad_token)
+    padding = next((i for i in (source.pad_token_id, source.eos_token_id) if i is not None), 0)
+    copy.enable_padding(pad_id=padding, pad_token=source.convert_ids_to_tokens(padding))
     text: str = copy.to_str(pretty=True)
     return text + "\n"
 

@@ -45,10 +45,6 @@ class HubEntry:
     """Whether the id was seen in public evidence; no row was downloaded to check it."""
     note: str
 
-    def hub_split(self, split: str) -> str:
-        """Return the hub's name of a split."""
-        return self.splits.get(split, split)
-
 
 @cache
 def hub_table() -> dict[tuple[str, str | None], HubEntry]:

@@ -5,7 +5,8 @@ The manifest has no absolute path and no time: equal inputs give equal bytes.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dpf_core.errors import GymError
 from dpf_core.gym.official import SEEDS
@@ -193,7 +194,32 @@ def _record(kind: type[T], value: Any, where: str) -> T:
             f"{where}: {kind.__name__} must have the keys {', '.join(sorted(known))}, got a "
             f"difference in {', '.join(sorted(map(str, wrong)))}. Build the gym again."
         )
+    hints = get_type_hints(kind)
+    for name, part in entry.items():
+        if not _is_of(part, hints[name]):
+            raise GymError(
+                f"{where}: {name} must be {_in_words(hints[name])}, got {part!r}. Build the gym "
+                "again."
+            )
     return kind(**entry)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Return whether a value has the type of a field; records within were checked before."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_is_of(value, argument) for argument in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_of(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _is_of(key, arguments[0]) and _is_of(item, arguments[1]) for key, item in value.items()
+        )
+    return isinstance(value, hint) and not isinstance(value, bool)
+
+
+def _in_words(hint: Any) -> str:
+    return str(getattr(hint, "__name__", hint)) if get_origin(hint) is None else str(hint)
 
 
 def _as_mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -68,6 +68,16 @@ def parse_options(text: str) -> tuple[str, tuple[str, ...]]:
     )
 
 
+def reads_back(text: str, options: Sequence[str] | None) -> bool:
+    """Return whether an input gives back the options, if any, that were written into it."""
+    if not options:
+        return True
+    try:
+        return parse_options(text)[1] == tuple(options)
+    except ValueError:
+        return False
+
+
 def _last_start(text: str, marks: list[str]) -> int:
     """Return where the last first mark that has a second one after it stands, or -1."""
     second = text.rfind(marks[1])

@@ -80,7 +80,16 @@ def read_split(
         GymError: The split is unknown, or its file is damaged.
     """
     path = split_path(directory, record, split, seed)
-    skip_lines = frozenset(record.files[path.name].unreadable_lines)
-    return read_rows(
-        path, task=record.name, skip_lines=skip_lines, further_answers=record.kind == TEXT
+    known = record.files[path.name]
+    rows = read_rows(
+        path,
+        task=record.name,
+        skip_lines=frozenset(known.unreadable_lines),
+        further_answers=record.kind == TEXT,
     )
+    if len(rows) != known.rows:
+        raise GymError(
+            f"{path}: the file must have {known.rows} readable rows as the manifest says, got "
+            f"{len(rows)}. Build the gym again."
+        )
+    return rows

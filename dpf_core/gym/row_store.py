@@ -15,7 +15,7 @@ import numpy as np
 from dpf_core.errors import GymError
 from dpf_core.gym.interpreter import Pair
 from dpf_core.gym.manifest import FileRecord
-from dpf_core.gym.options import parse_options
+from dpf_core.gym.options import reads_back
 from dpf_core.gym.sampling import RowNumbers
 from dpf_core.gym.tsv import BREAKS
 
@@ -170,6 +170,6 @@ def _why_unreadable(pair: Pair) -> int:
     """Return 0 if every reader gives the row back as it is, otherwise a key of `_REASONS`."""
     if any(mark in text for text in (pair.input, *pair.answers) for mark in BREAKS):
         return _UNSPLIT
-    if pair.options and parse_options(pair.input)[1] != pair.options:
+    if not reads_back(pair.input, pair.options):
         return _UNLETTERED
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 from dpf_core.errors import GymError
 from dpf_core.gym.computed import COMPUTED
 from dpf_core.gym.interpreter import Interpreter, Pair
-from dpf_core.gym.options import parse_options
+from dpf_core.gym.options import reads_back
 from dpf_core.gym.sampling import carved, held_out_part
 from dpf_core.gym.sources import Source
 from dpf_core.gym.task_spec import TaskSpec
@@ -143,7 +143,7 @@ def _check_writable(pair: Pair, where: str) -> None:
 
 
 def _check_options(pair: Pair, where: str) -> None:
-    if pair.options and parse_options(pair.input)[1] != pair.options:
+    if not reads_back(pair.input, pair.options):
         raise GymError(
             f"{where}: options must not hold the mark of another option such as ' (B) ', got "
             f"{pair.input[-80:]!r}, from which {pair.answers[0]!r} cannot be read back. Reword the "

@@ -55,7 +55,7 @@ _WORDS = {
     CLASSIFICATION: {
         "description": "Whether a sentence speaks of a fruit or of a tool.",
         "shots": "of each label; CrossFit takes 16",
-        "metrics": "Classification-F1   # or ACC, Matthew-Correlation",
+        "metrics": "Classification-F1   # or ACC",
     },
     MULTIPLE_CHOICE: {
         "description": "Which of two things grows on a plant.",

@@ -75,11 +75,12 @@ def check_keys(where: str, given: Mapping[str, Any], known: set[str], required: 
         if key not in known:
             raise GymError(
                 f"{where}: every key must be one of {', '.join(sorted(known))}, got {key!r}."
-                f"{nearest(key, known)} Remove or correct it."
+                f"{nearest(str(key), known)} Remove or correct it."
             )
     if missing := sorted(required - given.keys()):
+        found = ", ".join(sorted(map(str, given)))
         raise GymError(
-            f"{where}: {', '.join(missing)} must be given, got {', '.join(sorted(given))}. "
+            f"{where}: {', '.join(missing)} must be given, got {found}. "
             f"Add the missing line{'s' if len(missing) > 1 else ''}."
         )
 

@@ -1,6 +1,7 @@
 """Checks of a specification that need no rows: names, ranges, and fields that fit each other."""
 
 import re
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from dpf_core.errors import GymError
@@ -100,10 +101,22 @@ def _check_labels(where: str, spec: "TaskSpec") -> None:
             f"{where}: labels must be listed for classification and for nothing else, got "
             f"{list(labels)} for {spec.kind}. Correct `kind` or `labels`."
         )
-    if labels and (len(set(labels)) < max(2, len(labels)) or not all(map(str.strip, labels))):
+    stripped = set(map(str.strip, labels))  # as answers are compared
+    if labels and (len(stripped) < max(2, len(labels)) or "" in stripped):
         raise GymError(
             f"{where}: labels must be two or more different, non-blank texts, got {list(labels)}. "
             "Remove doubles and blanks."
+        )
+    if labels and spec.metric == "Matthew-Correlation" and "acceptable" not in labels:
+        raise GymError(
+            f"{where}: labels must hold 'acceptable', of which Matthew-Correlation is CrossFit's "
+            f"correlation, got {list(labels)}. Rename the label that is meant, or take "
+            "Classification-F1."
+        )
+    if labels and spec.metric == "Pearson-Correlation" and not all(map(_is_number, labels)):
+        raise GymError(
+            f"{where}: labels must be numbers where the metric is Pearson-Correlation, got "
+            f"{list(labels)}. Take Classification-F1."
         )
     for label in spec.label_texts:
         if label not in labels:
@@ -111,6 +124,13 @@ def _check_labels(where: str, spec: "TaskSpec") -> None:
                 f"{where}: label_texts must describe labels of the task, got {label!r}."
                 f"{nearest(label, labels)} Correct the label."
             )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _check_options(where: str, spec: "TaskSpec") -> None:

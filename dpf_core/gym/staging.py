@@ -53,7 +53,7 @@ def _swap(fresh: Path, target: Path, old: Path) -> None:
     target.rename(old)
     try:
         fresh.rename(target)
-    except OSError:
+    except BaseException:  # also when interrupted, or the earlier one would go with the scratch
         old.rename(target)
         raise
     shutil.rmtree(old)

@@ -110,7 +110,9 @@ class CheckpointStore:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*"))
+        found = (path for path in self.folder.glob("step-*") if path.is_dir())
+        steps = {path: path.name.removeprefix("step-") for path in found}
+        return sorted((p for p in steps if steps[p].isdecimal()), key=lambda p: int(steps[p]))
 
 
 def _read(folder: Path) -> Snapshot:

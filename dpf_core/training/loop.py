@@ -200,7 +200,13 @@ class _Run:
                 "train.prompt_learning_rate or train.head_learning_rate in params.yaml."
             )
         tensors = list(self.named.values())
-        torch.nn.utils.clip_grad_norm_(tensors, self.config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(tensors, self.config.gradient_clip)
+        if not torch.isfinite(norm):
+            raise ConfigError(
+                f"the gradient must stay finite, got a norm of {float(norm)} at step {step} with "
+                f"the loss {loss}. Lower the learning rates of train in params.yaml, or, with "
+                "backbone.precision bf16, use fp32."
+            )
         self.optimizer.step()
         self.balancer.update(result.task_ids, result.losses, result.gradient_norms)
         self.state.step += 1

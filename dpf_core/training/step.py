@@ -58,6 +58,7 @@ def accumulate_gradients(
         [examples[position] for position in mine],
         prompt_length=model.prompt_length,
         batch_tokens=model.backbone.config.batch_tokens,
+        repeats_input=model.backbone.repeats_input,
     )
     for group in groups:
         positions = [mine[i] for i in group]
@@ -78,7 +79,8 @@ def accumulate_gradients(
     norms = torch.zeros(len(present), device=device)
     if model.front_end is not None and fused is not None and leaf is not None:
         prompt_gradients = _gradient(leaf)
-        fused.backward(prompt_gradients)
+        if fused.requires_grad:  # not where pool, scheduler and gate all stay as they are
+            fused.backward(prompt_gradients)
         unweighted = prompt_gradients / task_weights[present][:, None, None, None]
         norms = model.front_end.pool_gradient_norms(present, unweighted)
     return StepResult(task_ids=present.cpu(), losses=losses.cpu(), gradient_norms=norms.cpu())

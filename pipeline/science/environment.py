@@ -9,7 +9,7 @@ from typing import Any
 from dpf_core.backbone.files import resolve_directory, settings_sha256, weights_sha256
 from pipeline.science.settings import ScienceSettings
 
-_FIRST_SETTINGS_SHA256 = "aa6ffbe7b8ec8e0e744cf8ef193a6a9040697a938dde53ba9b076979b317cf1c"
+_FIRST_SETTINGS_SHA256 = "25a21bbdaaaee60d40d170fc47fc301a6171ff020224463e47068026cbc2ca70"
 """Of configuration and tokenizer of the bundled backbone, which the first results name by its
 weights alone."""
 FIRST_VERSIONS = {"transformers": "5.23.0", "tokenizers": "0.23.3"}

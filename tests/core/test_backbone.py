@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpf_core.backbone.files import settings_sha256, weights_sha256
+from dpf_core.backbone.files import resolve_directory, settings_sha256, weights_sha256
 from dpf_core.backbone.loading import load_backbone
 from dpf_core.backbone.prompt_placement import place_prompt, prompt_start
 from dpf_core.config import BackboneConfig
@@ -231,3 +232,18 @@ def test_the_hash_of_the_settings_is_of_configuration_and_tokenizer(
     assert settings_sha256(folder) == settings_sha256(backbone_folder)
     (folder / name).write_text("{}")
     assert settings_sha256(folder) != settings_sha256(backbone_folder)
+
+
+@pytest.mark.parametrize("revision", ["main", "v1.0", "ABC", "0" * 39])
+def test_a_revision_that_is_no_commit_is_refused(revision):
+    with pytest.raises(ConfigError, match=f"must be a commit of 40 .* got '{revision}'"):
+        resolve_directory(BackboneConfig(name="owner/name", revision=revision))
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch):
+    def unreachable(*args, **options):
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    with pytest.raises(ConfigError, match=r"owner/name at 0+ must be .* within reach.*no connect"):
+        resolve_directory(BackboneConfig(name="owner/name", revision="0" * 40))

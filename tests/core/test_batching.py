@@ -1,8 +1,17 @@
+import dataclasses
+
 import pytest
 
 from dpf_core.batching import collate, micro_batches
 from dpf_core.examples import encode_rows
+from dpf_core.heads import HeadSpec
 from tests import tiny
+
+LABELS = ("animal", "food", "tool")
+SPEC = HeadSpec(
+    name="topic", kind="classification", labels=LABELS, label_texts=LABELS,
+    metric="ACC", description="",
+)  # fmt: skip
 
 
 def test_a_collated_batch_holds_each_row_and_masks_the_rest(world):
@@ -41,3 +50,15 @@ def test_micro_batches_hold_every_row_once_with_one_kind_of_head_and_bounded_siz
 def test_enough_tokens_make_one_micro_batch_a_kind_of_head(world):
     groups = list(micro_batches(world.rows(), prompt_length=3, batch_tokens=10**6))
     assert len(groups) == 2
+
+
+def test_candidates_that_read_the_input_anew_each_count_it(tmp_path):
+    family = tiny.backbone(tmp_path / "t5", "t5")
+    spec = dataclasses.replace(SPEC, labels=LABELS, label_texts=LABELS)
+    rows = encode_rows(tiny.rows(*[("the dog runs", LABELS[0])] * 6), spec, 0, family)
+    pairs = [(rows, i) for i in range(6)]
+    ids, answers = len(rows.token_ids[0]), rows.answer_ids[0]
+    width = 3 * (3 + ids) + 3 * max(map(len, answers))
+    assert family.repeats_input
+    groups = list(micro_batches(pairs, prompt_length=3, batch_tokens=2 * width, repeats_input=True))
+    assert [len(group) for group in groups] == [2, 2, 2]

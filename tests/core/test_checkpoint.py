@@ -150,3 +150,21 @@ def test_clearing_removes_the_runs_folder_and_can_be_repeated(store):
 def test_the_state_file_is_readable_json(store):
     store.save(4, snapshot())
     assert json.loads((store.folder / "step-000004" / "state.json").read_text())["values"]
+
+
+def test_the_newest_is_the_one_of_the_most_steps_however_many_digits(store):
+    store.save(999_950, snapshot(1.0))
+    store.save(999_999, snapshot(2.0))
+    store.save(1_000_049, snapshot(3.0))
+    assert names(store) == ["step-1000049", "step-999999"]
+    assert store.load_latest()[0].values["number"] == 3
+
+
+def test_what_is_no_checkpoint_is_left_alone(store):
+    for step in (1, 2, 3):
+        store.save(step, snapshot(float(step)))
+        (store.folder / "step-notes").write_text("mine")
+    (store.folder / "step-000009").write_text("a file")
+    store.save(4, snapshot(4.0))
+    assert store.load_latest()[0].values["number"] == 4
+    assert {"step-notes", "step-000009"} < set(names(store))

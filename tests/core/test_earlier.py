@@ -4,12 +4,14 @@ import hashlib
 import pytest
 import torch
 
+from dpf_core.adaptation import extend_pool
 from dpf_core.batching import collate
 from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.export.peft_adapter import export_adapters
 from dpf_core.files import sha256_file
 from dpf_core.pool_io import load_pool, read_pool_config, save_pool
 from tests import properties, tiny
+from tests.core.adapting import appended
 
 
 @pytest.fixture
@@ -211,3 +213,15 @@ def test_the_hash_of_a_start_changes_with_its_content_and_not_with_its_place(
     (tmp_path / "pool").rename(tmp_path / "moved")
     assert start(world, tmp_path / "moved").origin == first
     assert start(world, tmp_path / "other").origin["sha256"] != first["sha256"]
+
+
+def test_a_pool_with_private_prompts_is_refused_by_name(world, tmp_path):
+    joined = extend_pool(*appended(world, "private"))
+    save_pool(tmp_path / "joined", joined, extra={})
+    with pytest.raises(CheckpointError, match=r"without private prompts.*joined.*before they join"):
+        start(world, tmp_path / "joined", **joined_settings(joined))
+
+
+def joined_settings(model):
+    names = ("method", "prompt_length", "prompted_depth", "pool_size", "gate_mode")
+    return {name: getattr(model.config, name) for name in names}

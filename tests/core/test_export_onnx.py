@@ -16,9 +16,10 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from dpf_core.errors import ConfigError, ExportError
 from dpf_core.export import onnx_export
-from dpf_core.export.onnx_export import export_onnx, staged_folder
+from dpf_core.export.onnx_export import export_onnx, portable_tokenizer, staged_folder
 from dpf_core.files import sha256_file
 from dpf_core.pool_io import save_pool
+from tests import tiny
 from tests.core.conftest import EXPORTS
 from tests.core.onnx_consumer import hidden_states
 
@@ -218,3 +219,17 @@ def test_a_program_without_this_library_gets_the_models_hidden_states(
         embeds = torch.cat([prompts[None], world.backbone.embed(ids)], dim=1)
         expected = world.backbone.encode(embeds, torch.ones(embeds.shape[:2], dtype=torch.int64))
         torch.testing.assert_close(states[: embeds.shape[1]], expected[0].detach())
+
+
+def test_without_a_padding_token_the_tokenizer_pads_with_the_end_of_text(tmp_path):
+    folder = tiny.backbone_folder(tmp_path / "gpt2", "gpt2")
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    del settings["pad_token"]
+    path.write_text(json.dumps(settings))
+    backbone = tiny.backbone(folder, "gpt2")
+    assert backbone.tokenizer.pad_token_id is None
+    made = tokenizers.Tokenizer.from_str(portable_tokenizer(backbone))
+    short, _ = made.encode_batch(["the dog", "the dog runs in the rain"])
+    assert short.ids[-1] == backbone.tokenizer.eos_token_id
+    assert short.attention_mask[-1] == 0

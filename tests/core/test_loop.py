@@ -207,3 +207,14 @@ def test_progress_is_told_after_every_step(world):
 def test_a_diverging_run_is_refused_with_its_step(world):
     with pytest.raises(ConfigError, match=r"loss must stay finite, got nan at step \d"):
         run(world, "equal weights", **dict.fromkeys(RATES, 3e37))
+
+
+def test_a_gradient_that_is_not_finite_is_refused_and_changes_nothing(world):
+    model = world.model()
+    before = copy_tensors(model)
+    tensor = model.front_end.pool.prompts
+    tensor.register_hook(lambda gradient: gradient * float("nan"))
+    config = tiny.config(TrainConfig, max_steps=1)
+    with pytest.raises(ConfigError, match="the gradient must stay finite, got a norm of nan at st"):
+        train(model, world.train_sets, world.dev_sets, config)
+    assert changed(before, model) == set()

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dpf_core.errors import ConfigError
 from dpf_core.loss_balancing import (
     WEIGHT_BOUNDS,
     EqualWeights,
@@ -163,3 +164,8 @@ def test_fixed_weights_are_powers_of_the_initial_losses_with_sum_t(power):
     torch.testing.assert_close(made.weights, expected)
     made.update(torch.arange(3), torch.rand(3), torch.rand(3))
     torch.testing.assert_close(made.weights, expected)
+
+
+def test_powers_of_an_initial_loss_of_zero_are_refused():
+    with pytest.raises(ConfigError, match=r"must be > 0 .* got 0.0 for task 1"):
+        FixedWeights(torch.tensor([1.0, 0.0]), power=-1.0)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -187,3 +188,40 @@ def test_a_failed_save_leaves_the_earlier_pool(world, folder, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         save_pool(folder, trained(world), extra={})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_backbone_of_the_same_weights_and_another_configuration_is_refused(
+    world, folder, tmp_path
+):
+    other = shutil.copytree(world.backbone.directory, tmp_path / "other")
+    assert load_pool(folder, tiny.backbone(other))
+    path = other / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": 1}))
+    with pytest.raises(CheckpointError, match=r"config.json and tokenizer must have SHA-256 .*got"):
+        load_pool(folder, tiny.backbone(other))
+
+
+def test_a_pool_of_before_that_says_nothing_of_them_is_read(world, folder):
+    edit(folder, lambda config: config["backbone"].pop("settings_sha256"))
+    assert load_pool(folder, world.backbone)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config.update(model=None), lambda config: config.update(tasks=None),
+        lambda config: config["tasks"][0].update(name=5),
+        lambda config: config["tasks"][0].update(labels=[1, 2]),
+        lambda config: config["tasks"][0].update(label_texts="happy"),
+    ],
+)  # fmt: skip
+def test_a_part_of_another_type_is_refused_in_a_sentence(world, folder, change):
+    edit(folder, change)
+    with pytest.raises(CheckpointError, match=r"config.json must be complete"):
+        load_pool(folder, world.backbone)
+
+
+def test_a_config_that_is_nested_too_deeply_is_refused(folder):
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match=r"must have a readable config.json"):
+        read_pool_config(folder)

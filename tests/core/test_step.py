@@ -8,6 +8,7 @@ from dpf_core.config import TrainConfig
 from dpf_core.training.optimizer import build_optimizer
 from dpf_core.training.step import accumulate_gradients
 from tests import tiny
+from tests.core.adapting import NEW, adapt, source_of
 from tests.properties import changed, copy_tensors, relative_difference
 
 WEIGHTS = torch.tensor([0.4, 1.9, 0.7])
@@ -126,3 +127,13 @@ def test_a_step_result_cannot_be_changed(world):
     result = accumulate_gradients(model_of(world), world.rows(0), WEIGHTS)
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.losses = None
+
+
+def test_a_front_end_that_stays_as_it_is_lets_the_head_learn(world):
+    modes = {"gate_mode": "none", "scheduler_mode": "fixed"}
+    model = adapt(world, source_of(world, **modes))
+    batch = [(dataclasses.replace(task, task_id=0), row) for task, row in world.rows(NEW)]
+    result = accumulate_gradients(model, batch, torch.ones(1))
+    assert torch.isfinite(result.losses).all()
+    assert model.heads.delta.grad.any()
+    assert model.front_end.pool.prompts.grad is None

@@ -82,3 +82,12 @@ def test_a_row_without_a_preference_mixes_all_alike():
 def test_a_fixed_scheduler_trains_nothing():
     scheduler = TaskScheduler(LOGITS, temperature=0.7, is_fixed=True)
     assert not any(parameter.requires_grad for parameter in scheduler.parameters())
+
+
+def test_a_learned_temperature_beside_left_out_prompts_gets_the_gradient_of_the_kept_ones():
+    scheduler = TaskScheduler(LOGITS, temperature=0.9, is_learned=True, top_k=2)
+    scheduler(ALL)[0, 0].backward()
+    found = scheduler.log_temperature.grad
+    kept = TaskScheduler(LOGITS[:1, :2], temperature=0.9, is_learned=True)
+    kept(ALL[:1])[0, 0].backward()
+    torch.testing.assert_close(found, kept.log_temperature.grad)

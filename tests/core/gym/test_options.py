@@ -1,6 +1,6 @@
 import pytest
 
-from dpf_core.gym.options import letter_options, parse_options
+from dpf_core.gym.options import letter_options, parse_options, reads_back
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,12 @@ def test_options_have_the_letters_and_the_style_that_are_given():
 def test_each_option_needs_a_letter():
     with pytest.raises(ValueError, match="each of 3 options must have a letter, got 'AB'"):
         letter_options(["x"] * 3, "AB")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "is_read"),
+    [("is it (A) a (B) b", ["a", "b"], True), ("is it (A) a (B) b", ["a", "c"], False),
+     ("no options", ["a", "b"], False), ("no options", None, True)],
+)  # fmt: skip
+def test_options_that_are_gone_from_the_input_do_not_read_back(text, options, is_read):
+    assert reads_back(text, options) == is_read

@@ -4,7 +4,7 @@ import pytest
 
 from dpf_core.errors import GymError
 from dpf_core.gym.build import build_gym
-from dpf_core.gym.reader import load_manifest, split_path
+from dpf_core.gym.reader import load_manifest, read_split, split_path
 from dpf_core.gym.sources import MirrorSource
 
 
@@ -31,6 +31,10 @@ def test_a_folder_without_manifest_is_refused(tmp_path):
         (lambda value: value["tasks"][0].update(name="../x"), r"got '../x'"),
         (lambda value: value["tasks"][0].pop("metric"), "task 'reviews': TaskRecord must have"),
         (lambda value: value["tasks"][0].update(rows=3), "a mapping must stand here, got 3"),
+        (lambda value: value["tasks"][0].update(shots="2"), "shots must be int, got '2'"),
+        (lambda value: value["tasks"][0].update(label_texts=None), "label_texts must be dict"),
+        (lambda value: value["tasks"][0].update(labels=[1, 2]), "labels must be tuple[str"),
+        (lambda value: value["tasks"][0]["rows"].update(train=None), "train must be dict"),
     ],
 )
 def test_a_damaged_manifest_is_refused(gym, change, message):
@@ -51,3 +55,14 @@ def test_a_task_that_the_gym_lacks_is_refused_with_the_nearest_name(gym):
 def test_a_split_or_seed_without_file_is_refused(gym, split, seed):
     with pytest.raises(GymError, match=f"got '{split}' with seed {seed}"):
         split_path(gym, load_manifest(gym).task("reviews"), split, seed)
+
+
+def test_a_file_that_was_cut_at_a_line_end_is_refused(gym):
+    record = load_manifest(gym).task("reviews")
+    path = split_path(gym, record, "full_train")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(
+        GymError, match=f"must have {len(lines)} readable rows .* got {len(lines) - 1}"
+    ):
+        read_split(gym, record, "full_train")

@@ -3,7 +3,7 @@ import pytest
 from dpf_core.errors import GymError
 from dpf_core.gym.catalogue import load_catalogue
 from dpf_core.gym.official import official_md5, official_tasks
-from dpf_core.gym.spec import load_specs
+from dpf_core.gym.spec import check_keys, load_specs
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from dpf_core.gym.spec import load_specs
         ({"metric": "F1"}, "metric must be one of ACC"),
         ({"labels": [True, False]}, "labels must be a list of texts, got [True, False]"),
         ({"labels": ["good", "good"]}, "two or more different"),
+        ({"labels": ["good", "good "]}, "two or more different"),
+        ({"metric": "Matthew-Correlation"}, "labels must hold 'acceptable'"),
+        ({"metric": "Pearson-Correlation"}, "labels must be numbers"),
         ({"labels": None}, "labels must be listed for classification"),
         ({"options": ["a"]}, "options must be given for multiple_choice or text alone"),
         ({"label_texts": {"god": "well"}}, "got 'god'. Did you mean 'good'?"),
@@ -89,3 +92,8 @@ def test_the_facts_cover_160_tasks_and_2400_files():
     assert (len(official_tasks()), len(set(files))) == (160, 2400)
     assert official_md5("trec")["trec_16_13_dev.tsv"] == "9615da25db2fd2161bb5c6281644f12a"
     assert official_md5("reviews") == {}
+
+
+def test_a_key_that_is_no_text_is_refused():
+    with pytest.raises(GymError, match=r"must be one of .*, got 3"):
+        check_keys("a file", {3: "x"}, {"name"}, {"name"})
