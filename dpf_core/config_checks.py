@@ -15,6 +15,16 @@ def at_least(config: Any, name: str, bound: float) -> None:
         refuse(config, name, f">= {bound}")
 
 
+def at_most(config: Any, name: str, bound: float) -> None:
+    """Refuse a setting above a bound.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if not getattr(config, name) <= bound:
+        refuse(config, name, f"<= {bound}")
+
+
 def above_zero(config: Any, name: str) -> None:
     """Refuse a setting that is not positive.
 

@@ -38,12 +38,12 @@ def run_export(args: argparse.Namespace) -> int:
     from dpf_core.export.peft_adapter import export_adapters
     from pipeline.exporting import load_for_export
     from pipeline.params import load_config, parse_overrides
-    from pipeline.stage_cli import own_folder
+    from pipeline.stage_cli import own_folder, params_of
 
     out = own_folder(args.out)
     overrides = parse_overrides(args.set or [], RuntimeConfig)
     _, model = load_for_export(
-        args.pool or paths.POOL, load_config(RuntimeConfig, args.params, overrides)
+        args.pool or paths.POOL, load_config(RuntimeConfig, params_of(args), overrides)
     )
     adapters = export_adapters(model, out)
     if args.json:

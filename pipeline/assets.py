@@ -66,6 +66,8 @@ def _build_asset(
             # A metrics file that this run did not write says nothing about it.
             if _signatures(dvc.root, stage) not in (before, {}):
                 yield from _results(context, stage, specs, dvc.root)
+            if run.is_busy:
+                raise dg.RetryRequested(dvc.busy_retries, dvc.busy_seconds)
             raise _failure(stage, run)
         yield dg.MaterializeResult(
             metadata=_metadata(stage, run, dvc.root),

@@ -267,9 +267,9 @@ def _finish(args: argparse.Namespace, result: dict[str, Any]) -> int:
     from dpf_core.files import write_json
     from pipeline.bench.table import bench_table
 
+    print(bench_table(result), flush=True)  # first: a file that cannot be written loses nothing
     if args.json is not None:
         write_json(args.json, result)
-    print(bench_table(result))
     return 0
 
 

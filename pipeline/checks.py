@@ -6,6 +6,7 @@ Warnings (duplicate rows, say, which an official data set may well have) never t
 yellow for good: `no_warnings` lists them all in one table and fails with severity WARN.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,13 +33,13 @@ def task_check_name(task: str) -> str:
     is_plain = readable.isascii() and readable.replace("_", "").isalnum()
     if is_plain and _readable_task(readable) == task:
         return _TASK + readable
-    return _TASK_HEX + task.encode().hex()
+    return _TASK_HEX + os.fsencode(task).hex()
 
 
 def task_of_check(check: str) -> str | None:
     """Return the task that a check is about, or None for a check of another kind."""
     if check.startswith(_TASK_HEX):
-        return bytes.fromhex(check.removeprefix(_TASK_HEX)).decode()
+        return os.fsdecode(bytes.fromhex(check.removeprefix(_TASK_HEX)))
     return _readable_task(check.removeprefix(_TASK)) if check.startswith(_TASK) else None
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from dpf_core.errors import ConfigError
+from dpf_core.errors import ConfigError, GymError
 from dpf_core.files import md5_file
+from dpf_core.gym.yaml_file import load_yaml_mapping
 from dpf_core.naming import nearest
 
 _DATA = "data"
@@ -53,7 +52,7 @@ def read_stages(root: Path) -> dict[str, Stage]:
     """Return the stages of `dvc.yaml` by name, in the file's order.
 
     Raises:
-        ConfigError: The file is missing or holds no stages, or a stage has no `cmd`.
+        ConfigError: The file is missing, damaged or holds no stages, or a stage has no `cmd`.
     """
     path = root / "dvc.yaml"
     if not path.exists():
@@ -61,20 +60,22 @@ def read_stages(root: Path) -> dict[str, Stage]:
             f"the working directory must hold dvc.yaml, got {root.resolve()}. "
             "Change to the project's directory."
         )
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    stages = document.get("stages") if isinstance(document, dict) else None
+    stages = _yaml(path).get("stages")
     if not stages:
         raise ConfigError(f"{path} must hold `stages`, got none. Restore the file from Git.")
     return {name: _stage(name, body, path) for name, body in stages.items()}
 
 
 def read_lock(root: Path) -> dict[str, dict[str, Any]]:
-    """Return the entries of `dvc.lock` by stage; empty before the first run."""
+    """Return the entries of `dvc.lock` by stage; empty before the first run.
+
+    Raises:
+        ConfigError: The file is damaged, as by a merge.
+    """
     path = root / "dvc.lock"
     if not path.exists():
         return {}
-    document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return dict(document.get("stages", {}))
+    return dict(_yaml(path).get("stages") or {})
 
 
 def upstream(stage: Stage, stages: Mapping[str, Stage]) -> tuple[str, ...]:
@@ -116,6 +117,13 @@ def locked_code_version(entry: Mapping[str, Any]) -> str:
     return _digest([entry["cmd"], entry.get("params", {}).get("params.yaml", {}), code])
 
 
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        return load_yaml_mapping(path, "a file of DVC's graph")
+    except GymError as error:
+        raise ConfigError(f"{error} Restore it from Git, or finish the merge.") from error
+
+
 def _stage(name: str, body: Mapping[str, Any], path: Path) -> Stage:
     if "cmd" not in body:
         near = nearest("cmd", body)
@@ -144,7 +152,10 @@ def _overlap(dep: str, out: str) -> bool:
 def _params(root: Path, stage: Stage) -> dict[str, Any]:
     if not stage.params:
         return {}
-    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
+    try:
+        document = _yaml(root / "params.yaml")
+    except ConfigError:  # the stage says what is wrong; it must not hide the runs of yesterday
+        return {}
     return {name: _param(document, name) for name in stage.params}
 
 

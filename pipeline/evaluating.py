@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from dpf_core.backbone.loading import load_backbone
 from dpf_core.config import EvaluateConfig, RuntimeConfig, TrainConfig
+from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import CheckpointError
 from dpf_core.evaluation.diagnostics import (
     Alarm,
@@ -59,15 +60,17 @@ def run_evaluation(
         paths: Of gym, pool and outputs.
         runtime: Threads.
         config: Rows and alarms.
-        train: Of the pool; tells which rows were held out for dev scores.
+        train: Tells which rows were held out for dev scores, where the pool itself does not.
 
     Raises:
         DPFError: The pool, its backbone or the gym is wrong.
         OSError: An output cannot be written; earlier outputs are untouched.
     """
     make_deterministic(num_threads=runtime.num_threads, seed=train.seed)
-    settings = backbone_config(read_pool_config(paths.pool))
-    model = load_pool(paths.pool, load_backbone(settings, device=runtime.device))
+    known = read_pool_config(paths.pool)
+    model = load_pool(paths.pool, load_backbone(backbone_config(known), device=runtime.device))
+    where = f"split in the config.json of {paths.pool}"
+    split = from_mapping(TrainConfig, to_mapping(train) | known.get("split", {}), where)
     records = matching_records(paths.gym, model)
     scores, dev_sets = [], []
     for task_id, record in enumerate(tqdm(records, desc="evaluate", unit="task", disable=None)):
@@ -75,9 +78,9 @@ def run_evaluation(
         train_rows, dev_rows, _ = split_training_rows(
             paths.gym,
             record,
-            dev_rows=train.dev_rows,
-            max_train_rows=train.max_train_rows,
-            seed=train.seed,
+            dev_rows=split.dev_rows,
+            max_train_rows=split.max_train_rows,
+            seed=split.seed,
         )
         test_rows = scored_rows(paths.gym, record, config)
         examples = encode_rows(test_rows, spec, task_id, model.backbone)

@@ -110,6 +110,7 @@ def mirror_folder(given: str | None, source: str) -> Path | None:
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
+    from dpf_core.gym.incoming import TASK_FILE
     from dpf_core.gym.sources import FOLDER_SOURCES
 
     if args.source is None:
@@ -125,6 +126,11 @@ def _check_arguments(args: argparse.Namespace) -> None:
     if args.incoming is not None and not args.incoming.is_dir():
         raise ConfigError(
             f"--incoming must be a folder of task folders, got {args.incoming}. Correct the path."
+        )
+    if args.incoming is not None and (args.incoming / TASK_FILE).is_file():
+        raise ConfigError(
+            f"--incoming must be the folder that holds task folders, got the task folder "
+            f"{args.incoming} itself. Name its parent, {args.incoming.parent}."
         )
 
 

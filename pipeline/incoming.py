@@ -8,18 +8,32 @@ import json
 from pathlib import Path
 
 from dpf_core.files import sha256_file
-from dpf_core.gym.incoming import task_folders, why_waiting
+from dpf_core.gym.incoming import TASK_FILE, TEST, TRAIN, task_folders, why_waiting
+from dpf_core.gym.row_files import READERS
 from pipeline.paths import INCOMING
 
 
 def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
     """Return the content hash of each task directory, and why others are ignored.
 
-    The hash is SHA-256 over every file's relative path and SHA-256, so names and times of the
-    directory itself do not count.
+    The hash is SHA-256 over the names and SHA-256 of the files that a build reads, so an editor's
+    files beside them, names and times of the directory do not count.
     """
-    complete = [folder for folder in task_folders(incoming) if why_waiting(folder) is None]
-    return {folder.name: _content(folder) for folder in complete}, ignored_folders(incoming)
+    found, unreadable = {}, []
+    for folder in task_folders(incoming):
+        if why_waiting(folder) is not None:
+            continue
+        try:
+            found[folder.name] = _content(folder)
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror or error})"
+            unreadable.append(f"{INCOMING}/{folder.name} {reason}, so it is ignored.")
+    return found, ignored_folders(incoming) + unreadable
+
+
+def complete_tasks(incoming: Path) -> set[str]:
+    """Return the names of the task directories; no row is read."""
+    return {folder.name for folder in task_folders(incoming) if why_waiting(folder) is None}
 
 
 def ignored_folders(incoming: Path, *, shown: Path = INCOMING) -> list[str]:
@@ -41,9 +55,5 @@ def hash_json(value: object) -> str:
 
 
 def _content(folder: Path) -> str:
-    files = {
-        path.relative_to(folder).as_posix(): sha256_file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    return hash_json(sorted(files.items()))
+    files = [folder / TASK_FILE, *(folder / f"{s}{e}" for s in (TRAIN, TEST) for e in READERS)]
+    return hash_json([(path.name, sha256_file(path)) for path in files if path.is_file()])

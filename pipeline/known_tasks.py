@@ -6,7 +6,8 @@ from dpf_core.errors import DPFError
 from dpf_core.files import read_json
 from dpf_core.gym.catalogue import ALL, load_catalogue
 from dpf_core.gym.config import IngestConfig
-from pipeline.incoming import incoming_tasks
+from dpf_core.gym.manifest import MANIFEST_FILE
+from pipeline.incoming import complete_tasks
 from pipeline.params import PARAMS, load_section
 from pipeline.paths import GYM, INCOMING
 
@@ -17,14 +18,17 @@ def known_tasks(root: Path) -> set[str]:
     With parameters that the ingest stage would refuse, the tasks of the gym on disk: what is wrong
     is for the stage to say, and must not hide the runs and reports of yesterday.
     """
-    found, _ = incoming_tasks(root / INCOMING)
+    found = complete_tasks(root / INCOMING)
     try:
         config = IngestConfig.from_section(load_section("ingest", root / PARAMS))
         asked = set(load_catalogue(config.source) if config.tasks == (ALL,) else config.tasks)
     except DPFError:
-        asked = _built_tasks(root / GYM / "manifest.json")
-    return asked | found.keys()
+        asked = _built_tasks(root / GYM)
+    return asked | found
 
 
-def _built_tasks(manifest: Path) -> set[str]:
-    return {task["name"] for task in read_json(manifest)["tasks"]} if manifest.exists() else set()
+def _built_tasks(folder: Path) -> set[str]:
+    try:
+        return {str(task["name"]) for task in read_json(folder / MANIFEST_FILE)["tasks"]}
+    except (OSError, ValueError, LookupError, TypeError):  # none, or damaged: for a stage to say
+        return set()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dpf_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from dpf_core.gym.leak_report import Leak, LeakReport, Overlap
 
@@ -49,6 +51,10 @@ def run_leaks(args: argparse.Namespace) -> int:
     """
     from dpf_core.gym.leaks import find_leaks
 
+    if not 0 <= args.above <= 1:
+        raise ConfigError(
+            f"--above must be a share in [0, 1], got {args.above}. Use for instance 0.01."
+        )
     report = find_leaks(args.gym, min_similarity=args.similarity, jobs=args.jobs)
     if args.json:
         groups = {"groups": report.groups(args.above), "above": args.above}

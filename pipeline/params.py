@@ -94,7 +94,7 @@ def parse_overrides(settings: Sequence[str], *classes: type) -> dict[str, dict[s
 def _value(text: str, setting: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # such as a date that there is not
         raise ConfigError(
             f"the value of --set must be YAML, got {setting!r}. Quote it, or correct its brackets."
         ) from error

@@ -20,5 +20,7 @@ PLOTS = DATA / "plots"
 TRAIN_PLOTS = PLOTS / "train"
 EVALUATE_PLOTS = PLOTS / "evaluate"
 
-CHECKPOINTS = Path(".checkpoints")
+_CHECKPOINTS = Path(".checkpoints")
 """Git-ignored and outside every stage's outs, because DVC deletes outs before it runs a stage."""
+TRAIN_CHECKPOINTS = _CHECKPOINTS / "train"
+VALIDATION_MEMORY = _CHECKPOINTS / "validate"

@@ -1,6 +1,7 @@
 """How a command ends when it cannot do its work: one sentence on stderr and an exit code."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -29,14 +30,18 @@ def in_one_sentence(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]
             except DPFError as error:
                 return _end(name, str(error), REFUSED)
             except ModuleNotFoundError as error:
+                extra = "peft" if error.name in ("peft", "accelerate") else "pipeline"
                 missing = (
-                    "every package of the extra `pipeline` must be installed, got none named "
-                    f"{error.name}. Run: pip install 'dynamic-prompt-fusion[pipeline]'."
+                    f"every package of the extra `{extra}` must be installed, got none named "
+                    f"{error.name}. Run: pip install 'dynamic-prompt-fusion[{extra}]'."
                 )
                 return _end(name, missing, REFUSED)
             except KeyboardInterrupt:
                 again = "interrupted; nothing is half written, so run it again."
                 return _end(name, again, INTERRUPTED)
+            except BrokenPipeError:  # who reads the output, such as `head`, has had enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return REFUSED
             except OSError as error:
                 cure = "Correct the path or its permissions, or free disk space."
                 return _end(name, f"files must be readable and writable, got {error}. {cure}", 1)

@@ -1,7 +1,6 @@
 """`DvcRunner`: runs one DVC stage in its own process group and says how it went."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections import deque
@@ -12,7 +11,10 @@ from typing import Any
 
 import dagster as dg
 
+from pipeline.supervised import GRACE_SECONDS, search_path, supervised
+
 _TAIL_LINES = 20
+_BUSY = "is busy, it is being blocked by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +29,25 @@ class StageRun:
     tail: str = ""
     """The last lines that DVC and the stage printed."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether DVC refused because another one is writing in the workspace."""
+        return self.exit_code != 0 and not self.ran and _BUSY in self.tail
+
 
 class DvcRunner(dg.ConfigurableResource[Any]):
     """Runs stages of the DVC project in a directory.
 
     Dagster's own subprocess client signals only its child; DVC ignores that signal while a stage
-    runs, so a cancelled training would go on. Here the whole process group is ended.
+    runs, so a cancelled training would go on. Here the whole process group is ended, also when the
+    worker itself is killed.
     """
 
     project_dir: str = "."
-    grace_seconds: float = 20.0
+    grace_seconds: float = GRACE_SECONDS
+    busy_seconds: float = 60.0
+    """Between attempts while somebody's `dvc repro` writes in the workspace."""
+    busy_retries: int = 120
 
     @property
     def root(self) -> Path:
@@ -61,39 +72,18 @@ class DvcRunner(dg.ConfigurableResource[Any]):
         # --wait-for-lock waits for DVC's short lock only; that no two runs share the workspace
         # is the concern of dagster.yaml.
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-        with subprocess.Popen(
+        with supervised(
             command,
+            grace_seconds=self.grace_seconds,
             cwd=self.project_dir,
-            env={**os.environ, "PATH": _search_path(), **pipes_env},
+            env={**os.environ, "PATH": search_path(), **pipes_env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
         ) as process:
-            try:
-                tail = _echo(process)
-                return process.wait(), tail
-            except BaseException:  # also Dagster's interrupt, which is no Exception
-                self._stop(process)
-                raise
-
-    def _stop(self, process: subprocess.Popen[str]) -> None:
-        """End the whole group; the stage gets SIGINT first, to leave a resumable checkpoint."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            _signal_group(process, number)
-            try:
-                process.wait(self.grace_seconds)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
-
-
-def _search_path() -> str:
-    """`python` in a stage's command must be the interpreter that runs Dagster."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+            tail = _echo(process)
+            return process.wait(), tail
 
 
 def _echo(process: subprocess.Popen[str]) -> str:
@@ -111,10 +101,3 @@ def _metadata(session: dg.PipesSession) -> Mapping[str, Any]:
     for result in session.get_results(implicit_materializations=False):
         merged |= result.metadata or {}
     return merged
-
-
-def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return  # every process of the group has ended

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import subprocess
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from dpf_core.errors import ConfigError
 from pipeline import adapter_cli, paths, suite_cli
 from pipeline.processes import in_one_voice, is_launched, joined, launch
+from pipeline.refusals import REFUSED
+from pipeline.supervised import search_path, supervised
 
 _IN_PROJECT = "(default: {})"
 
@@ -31,23 +33,23 @@ def run_train(args: argparse.Namespace) -> int:
                 "dpf train must run once where it has no --out, got a launcher that runs it in "
                 "several processes. Set runtime.num_processes in params.yaml and run it alone."
             )
-        return reproduce("train", args, unused=("gym", "set", "json"))
+        return reproduce("train", args, unused=("gym", "params", "set", "json"))
     from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
     from pipeline.params import load_config, parse_overrides
     from pipeline.training import TrainPaths, TrainSettings, run_training
 
-    out = own_folder(args.out)
+    out, params = own_folder(args.out), params_of(args)
     overrides = parse_overrides(
         args.set or [], RuntimeConfig, BackboneConfig, ModelConfig, TrainConfig
     )
-    runtime = load_config(RuntimeConfig, args.params, overrides)
+    runtime = load_config(RuntimeConfig, params, overrides)
     if runtime.num_processes > 1 and not is_launched():
         return launch("pipeline.cli", args.words, runtime)
     settings = TrainSettings(
         runtime=runtime,
-        backbone=load_config(BackboneConfig, args.params, overrides),
-        model=load_config(ModelConfig, args.params, overrides),
-        train=load_config(TrainConfig, args.params, overrides),
+        backbone=load_config(BackboneConfig, params, overrides),
+        model=load_config(ModelConfig, params, overrides),
+        train=load_config(TrainConfig, params, overrides),
     )
     train_paths = TrainPaths(
         gym=args.gym or paths.GYM,
@@ -73,13 +75,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
             "--suite NAME, or leave it out."
         )
     if args.out is None:
-        return reproduce("evaluate", args, unused=("gym", "pool", "set", "json"))
+        return reproduce("evaluate", args, unused=("gym", "pool", "params", "set", "json"))
     from dpf_core.config import EvaluateConfig, RuntimeConfig, TrainConfig
     from pipeline.evaluating import EvaluatePaths, run_evaluation
     from pipeline.params import load_config, parse_overrides
 
-    out = own_folder(args.out)
-    overrides = parse_overrides(args.set or [], RuntimeConfig, EvaluateConfig, TrainConfig)
+    out, params = own_folder(args.out), params_of(args)
+    overrides = parse_overrides(args.set or [], RuntimeConfig, EvaluateConfig)
     metrics = run_evaluation(
         EvaluatePaths(
             gym=args.gym or paths.GYM,
@@ -87,9 +89,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
             metrics=out / "metrics" / "evaluate.json",
             plots=out / "plots" / "evaluate",
         ),
-        load_config(RuntimeConfig, args.params, overrides),
-        load_config(EvaluateConfig, args.params, overrides),
-        load_config(TrainConfig, args.params, overrides),
+        load_config(RuntimeConfig, params, overrides),
+        load_config(EvaluateConfig, params, overrides),
+        load_config(TrainConfig, params, overrides),
     )
     _say(args, metrics, score_table(metrics))
     return 0
@@ -100,12 +102,12 @@ def run_export(args: argparse.Namespace) -> int:
     if args.format == "peft":
         return adapter_cli.run_export(args)
     if args.out is None:
-        return reproduce("export", args, unused=("gym", "pool", "set", "json"))
+        return reproduce("export", args, unused=("gym", "pool", "params", "set", "json"))
     from dpf_core.config import ExportConfig, RuntimeConfig
     from pipeline.exporting import ExportPaths, run_export
     from pipeline.params import load_config, parse_overrides
 
-    out = own_folder(args.out)
+    out, params = own_folder(args.out), params_of(args)
     overrides = parse_overrides(args.set or [], RuntimeConfig, ExportConfig)
     metrics = run_export(
         ExportPaths(
@@ -114,8 +116,8 @@ def run_export(args: argparse.Namespace) -> int:
             onnx=out / "onnx",
             metrics=out / "metrics" / "export.json",
         ),
-        load_config(RuntimeConfig, args.params, overrides),
-        load_config(ExportConfig, args.params, overrides),
+        load_config(RuntimeConfig, params, overrides),
+        load_config(ExportConfig, params, overrides),
     )
     _say(args, metrics, f"largest difference to torch: {metrics['max_abs_diff']:.2e}")
     return 0
@@ -133,10 +135,11 @@ def run_report(args: argparse.Namespace) -> int:
 
 
 def reproduce(stage: str, args: argparse.Namespace, *, unused: tuple[str, ...]) -> int:
-    """Run `dvc repro` up to a stage and return its exit code.
+    """Run `dvc repro` up to a stage and return the exit code.
 
     Raises:
-        ConfigError: An option was given that has no effect without --out.
+        ConfigError: An option was given that has no effect without --out, or this is no project.
+        KeyboardInterrupt: As it came, once DVC and the stage have ended.
     """
     given = [f"--{name}" for name in unused if getattr(args, name)]
     if given:
@@ -144,12 +147,14 @@ def reproduce(stage: str, args: argparse.Namespace, *, unused: tuple[str, ...]) 
             f"{', '.join(given)} must come with --out, got no --out (stage {stage}). Add --out "
             "DIR, or set the values in params.yaml and leave them out."
         )
-    with subprocess.Popen(dvc_command(stage)) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:  # DVC gets it too and must release its locks
-                continue
+    if not Path("dvc.yaml").is_file():
+        raise ConfigError(
+            f"the working directory must hold dvc.yaml where --out is left out, got "
+            f"{Path.cwd()} (stage {stage}). Change to the project's folder, or add --out DIR."
+        )
+    with supervised(dvc_command(stage), env={**os.environ, "PATH": search_path()}) as process:
+        code = process.wait()
+    return REFUSED if code else 0
 
 
 def dvc_command(stage: str) -> list[str]:
@@ -157,18 +162,25 @@ def dvc_command(stage: str) -> list[str]:
     return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", stage]
 
 
+def params_of(args: argparse.Namespace) -> Path:
+    """Return the parameters file that was named, or the project's own."""
+    return args.params or Path("params.yaml")
+
+
 def own_folder(out: Path) -> Path:
-    """Return the output folder if no DVC stage writes there.
+    """Return the output folder if no DVC stage writes there, of this project or of another one.
 
     Raises:
-        ConfigError: It lies in the project's data folder.
+        ConfigError: It lies in a project's data folder.
     """
-    data = paths.DATA.resolve()
-    if out.resolve() == data or data in out.resolve().parents:
-        raise ConfigError(
-            f"--out must lie outside {paths.DATA}/, whose files DVC's stages own, got {out}. "
-            "Choose another folder, or leave --out out to run the stage."
-        )
+    whole, own = out.resolve(), paths.DATA.resolve()
+    for folder in (whole, *whole.parents):
+        is_data = folder.name == paths.DATA.name and (folder.parent / "dvc.yaml").is_file()
+        if is_data or folder == own:
+            raise ConfigError(
+                f"--out must lie outside {paths.DATA}/, whose files DVC's stages own, got {out}. "
+                "Choose another folder, or leave --out out to run the stage."
+            )
     return out
 
 
@@ -256,11 +268,7 @@ def _add_pool(parser: argparse.ArgumentParser) -> None:
 def _add_shared(parser: argparse.ArgumentParser, written: str) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"folder for {written}")
     parser.add_argument(
-        "--params",
-        type=Path,
-        default=Path("params.yaml"),
-        metavar="FILE",
-        help="parameters (default: params.yaml)",
+        "--params", type=Path, metavar="FILE", help="parameters (default: params.yaml)"
     )
     parser.add_argument(
         "--set",

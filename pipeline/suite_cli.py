@@ -62,7 +62,7 @@ def run_suite(args: argparse.Namespace) -> int:
     from dpf_core.files import write_json
     from pipeline import suites
     from pipeline.params import load_config, parse_overrides
-    from pipeline.stage_cli import own_folder
+    from pipeline.stage_cli import own_folder, params_of
     from pipeline.suite_table import suite_table
 
     out = None if args.out is None else own_folder(args.out)
@@ -71,8 +71,8 @@ def run_suite(args: argparse.Namespace) -> int:
         load_suite(args.suite),
         gym=args.gym or paths.GYM,
         pool=args.pool or paths.POOL,
-        runtime=load_config(RuntimeConfig, args.params, overrides),
-        config=load_config(EvaluateConfig, args.params, overrides),
+        runtime=load_config(RuntimeConfig, params_of(args), overrides),
+        config=load_config(EvaluateConfig, params_of(args), overrides),
         context_shots=args.context_shots,
     )
     if out is not None:

@@ -31,6 +31,9 @@ from dpf_core.training.loop import Progress, TrainResult, train
 from dpf_core.training.processes import SINGLE, Processes
 from pipeline.plots.training import train_plots
 
+SPLIT_SETTINGS = ("seed", "dev_rows", "max_train_rows")
+"""Settings of a training that say which rows were held out for dev scores; a pool keeps them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSettings:
@@ -92,17 +95,24 @@ def run_training(
     metrics = _metrics(model, result, counts)
     if processes.is_first:
         _say(result)
-        _write(paths, model, result, metrics)
+        _write(paths, model, result, metrics, settings.train)
         checkpoints.clear()
     return metrics
 
 
 def _write(
-    paths: TrainPaths, model: DPFModel, result: TrainResult, metrics: dict[str, Any]
+    paths: TrainPaths,
+    model: DPFModel,
+    result: TrainResult,
+    metrics: dict[str, Any],
+    config: TrainConfig,
 ) -> None:
-    manifest_sha256 = sha256_file(paths.gym / MANIFEST_FILE)
+    rows = {
+        "gym_manifest_sha256": sha256_file(paths.gym / MANIFEST_FILE),
+        "split": {name: getattr(config, name) for name in SPLIT_SETTINGS},
+    }
     with staged_folders(paths.pool, paths.plots, paths.metrics.parent) as (pool, plots, folder):
-        save_pool(pool, model, extra={"gym_manifest_sha256": manifest_sha256})
+        save_pool(pool, model, extra=rows)
         _write_plots(plots, result)
         write_json(folder / paths.metrics.name, metrics)
 
@@ -184,11 +194,12 @@ def _say(result: TrainResult) -> None:
     for problem in result.problems:
         print(f"warning: {problem}", file=sys.stderr)
     if result.resumed_at is not None:
-        print(f"resumed at step {result.resumed_at}")
+        print(f"resumed at step {result.resumed_at}", file=sys.stderr)
     stopped = " (stopped early)" if result.is_stopped_early else ""
     print(
         f"{result.num_steps} steps{stopped}, best dev score {result.best_dev_score:.3f} "
-        f"at step {result.best_step}"
+        f"at step {result.best_step}",
+        file=sys.stderr,
     )
 
 
@@ -210,6 +221,7 @@ def _progress_bar(max_steps: int, *, is_shown: bool) -> Iterator[Any]:
                 print(
                     f"step {progress.step}/{max_steps}: loss {progress.loss:.3f}, "
                     f"dev score {progress.dev_score:.3f}",
+                    file=sys.stderr,
                     flush=True,
                 )
 

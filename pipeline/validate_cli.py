@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pipeline.stage_cli import own_folder, reproduce
+from pipeline.stage_cli import own_folder, params_of, reproduce
 
 METRICS_FILE = "validate.json"
 
@@ -21,11 +21,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--gym", type=Path, metavar="DIR", help="a built gym")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the pages")
     parser.add_argument(
-        "--params",
-        type=Path,
-        default=Path("params.yaml"),
-        metavar="FILE",
-        help="parameters (default: params.yaml)",
+        "--params", type=Path, metavar="FILE", help="parameters (default: params.yaml)"
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.set_defaults(run=run_validate)
@@ -38,7 +34,7 @@ def run_validate(args: argparse.Namespace) -> int:
         DPFError: An argument or a parameter is wrong, or the folder is no gym.
     """
     if args.out is None:
-        return reproduce("validate", args, unused=("gym", "json"))
+        return reproduce("validate", args, unused=("gym", "params", "json"))
     from dpf_core.files import write_json
     from pipeline.params import load_section
     from pipeline.paths import GYM
@@ -48,7 +44,7 @@ def run_validate(args: argparse.Namespace) -> int:
     from pipeline.validation_words import say_findings
 
     out = own_folder(args.out)
-    config = ValidateConfig.from_section(load_section("validate", args.params))
+    config = ValidateConfig.from_section(load_section("validate", params_of(args)))
     report = validate_gym(args.gym or GYM, config, memory=out / ".reports")
     page = write_pages(report, config, out)
     write_json(out / METRICS_FILE, report.to_json())

@@ -40,7 +40,7 @@ def place_prompt(prompt: Tensor, embeds: Tensor, mask: Tensor) -> tuple[Tensor, 
         position + length,
         torch.where(position < start + length, position - start, position),
     )  # [B, P + S]
-    real = torch.cat([mask.new_ones(len(mask), length), mask], dim=1)
+    real = torch.cat([torch.ones_like(prompt[..., 0], dtype=mask.dtype), mask], dim=1)
     index = source.unsqueeze(-1).expand(-1, -1, embeds.shape[-1])
     return joined.gather(1, index), real.gather(1, source)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dpf_core.errors import GymError
 from dpf_core.files import sha256_file, write_json
 from dpf_core.gym.incoming import incoming_tasks
-from dpf_core.gym.manifest import MANIFEST_FILE, Manifest, TaskRecord
+from dpf_core.gym.manifest import MANIFEST_FILE, Manifest, TaskRecord, is_gym
 from dpf_core.gym.recipes import EarlierGym, recipe, write_recipes
 from dpf_core.gym.sources import Source
 from dpf_core.gym.staging import replaced_directory
@@ -76,7 +76,7 @@ def build_gym(
     if not work:
         raise GymError(_nothing_to_build(missing or {}))
     _check_names(work)
-    with replaced_directory(Path(out_dir), marker=MANIFEST_FILE) as fresh:
+    with replaced_directory(Path(out_dir), is_ours=is_gym) as fresh:
         build = _Build(work, fresh, EarlierGym.open(out_dir), watch)
         build.run(jobs)
         manifest = Manifest(

@@ -5,10 +5,12 @@ The manifest has no absolute path and no time: equal inputs give equal bytes.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dpf_core.errors import GymError
+from dpf_core.files import read_json
 from dpf_core.gym.official import SEEDS
 from dpf_core.naming import check_task_name, nearest
 
@@ -160,6 +162,17 @@ def manifest_from_json(value: Any, where: str) -> Manifest:
             )
     rest = dict(value) | {"tasks": tasks, "seeds": tuple(_as_list(value.get("seeds"), where))}
     return _record(Manifest, rest, where)
+
+
+def is_gym(directory: Path) -> bool:
+    """Return whether a folder is a gym, of whatever version, and holds nothing else."""
+    try:
+        value = read_json(directory / MANIFEST_FILE)
+        names = {str(task["name"]) for task in value["tasks"]}
+        is_ours = str(value["format"]).startswith(FORMAT.split("/")[0] + "/")
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return is_ours and {path.name for path in directory.iterdir()} <= names | {MANIFEST_FILE}
 
 
 def _task(value: Any, where: str) -> TaskRecord:

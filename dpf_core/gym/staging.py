@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from dpf_core.errors import GymError
 
 
 @contextmanager
-def replaced_directory(target: Path, *, marker: str) -> Iterator[Path]:
+def replaced_directory(target: Path, *, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
     """Give an empty sibling folder that takes the target's place when the block succeeds.
 
     Args:
-        target: The folder to replace; only one that holds `marker`, or is empty, is replaced.
-        marker: A file by which an earlier result is known.
+        target: The folder to replace; only one that is empty, or an earlier result, is replaced.
+        is_ours: Whether a folder is an earlier result, and holds nothing else.
 
     Raises:
         GymError: The target is something else, or cannot be written (read-only, disk full).
     """
     target = target.resolve()
     try:
-        _check_replaceable(target, marker)
+        _check_replaceable(target, is_ours)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
             fresh = Path(scratch, "new")
@@ -36,13 +36,13 @@ def replaced_directory(target: Path, *, marker: str) -> Iterator[Path]:
         ) from error
 
 
-def _check_replaceable(target: Path, marker: str) -> None:
+def _check_replaceable(target: Path, is_ours: Callable[[Path], bool]) -> None:
     if target.exists() and not target.is_dir():
         raise GymError(f"the output must be a folder, got the file {target}. Choose another name.")
-    if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
+    if target.is_dir() and any(target.iterdir()) and not is_ours(target):
         raise GymError(
-            f"the output folder must be empty or an earlier gym, got {target}, which has other "
-            "files. Choose another folder."
+            f"the output folder must be empty, or an earlier gym and nothing else, got {target}, "
+            "which has other files. Choose another folder, or move them away."
         )
 
 

@@ -5,7 +5,7 @@ import sys
 
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
 from pipeline.params import load_config
-from pipeline.paths import CHECKPOINTS, GYM, POOL, TRAIN_METRICS, TRAIN_PLOTS
+from pipeline.paths import GYM, POOL, TRAIN_CHECKPOINTS, TRAIN_METRICS, TRAIN_PLOTS
 from pipeline.pipes import report as report_to_dagster
 from pipeline.processes import in_one_voice, is_launched, joined, launch
 from pipeline.refusals import in_one_sentence
@@ -20,7 +20,7 @@ def main() -> int:
     if runtime.num_processes > 1 and not is_launched():
         return launch("pipeline.stages.train", [], runtime)
     paths = TrainPaths(
-        gym=GYM, pool=POOL, metrics=TRAIN_METRICS, plots=TRAIN_PLOTS, checkpoints=CHECKPOINTS
+        gym=GYM, pool=POOL, metrics=TRAIN_METRICS, plots=TRAIN_PLOTS, checkpoints=TRAIN_CHECKPOINTS
     )
     settings = TrainSettings(
         runtime=runtime,
@@ -31,7 +31,8 @@ def main() -> int:
     with joined(runtime) as processes:
         metrics = run_training(paths, settings, processes)
         if processes.is_first:
-            shutil.rmtree(CHECKPOINTS, ignore_errors=True)  # of this run and of abandoned ones
+            if TRAIN_CHECKPOINTS.exists():
+                shutil.rmtree(TRAIN_CHECKPOINTS)  # of this run and of abandoned ones
             report_to_dagster({name: metrics[name] for name in ("steps", "dev_mean_score")})
     return 0
 

@@ -4,7 +4,7 @@ import sys
 
 from dpf_core.files import write_json
 from pipeline.params import load_section
-from pipeline.paths import CHECKPOINTS, GYM, VALIDATE_METRICS, VALIDATION
+from pipeline.paths import GYM, VALIDATE_METRICS, VALIDATION, VALIDATION_MEMORY
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
 from pipeline.validation import validate_gym
@@ -18,7 +18,7 @@ from pipeline.validation_words import say_findings
 def main() -> int:
     """Validate data/gym, write the JSON report and the pages, and return the exit code."""
     config = ValidateConfig.from_section(load_section("validate"))
-    report = validate_gym(GYM, config, memory=CHECKPOINTS / "validate")
+    report = validate_gym(GYM, config, memory=VALIDATION_MEMORY)
     _write(report, config)
     say_findings(report, VALIDATION / "index.html")
     counts = {severity: len(report.of(severity)) for severity in ("critical", "warning")}

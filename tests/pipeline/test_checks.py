@@ -1,3 +1,4 @@
+import os
 import re
 
 import dagster as dg
@@ -91,3 +92,8 @@ def test_every_declared_check_gets_a_result(stage):
     }[stage]
     declared = {spec.name for spec in check_specs(stage, ["a"])}
     assert declared == check_results(stage, metrics).keys()
+
+
+def test_a_folder_whose_name_is_no_utf8_has_a_check_too():
+    name = os.fsdecode(b"caf\xe9")
+    assert task_of_check(task_check_name(name)) == name

@@ -2,6 +2,7 @@ import _thread
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -42,9 +43,62 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == ""
 
 
-def test_interrupting_a_stage_lets_dvc_end_by_itself(monkeypatch, capfd):
+def test_an_interrupted_stage_ends_by_itself_and_is_told_as_interrupted(monkeypatch, capfd):
     script = "import time, signal; signal.signal(2, lambda *_: None); time.sleep(1); print('ended')"
     monkeypatch.setattr("pipeline.stage_cli.dvc_command", lambda _: [sys.executable, "-c", script])
-    threading.Timer(0.4, _thread.interrupt_main).start()
-    assert cli.main(["train"]) == 0
-    assert capfd.readouterr().out == "ended\n"
+    threading.Timer(0.6, _thread.interrupt_main).start()
+    assert cli.main(["train"]) == 130
+    said = capfd.readouterr()
+    assert said.out == "ended\n"
+    assert said.err.startswith("dpf: interrupted")
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, 0), (255, 1), (127, 1)])
+def test_the_exit_code_is_one_of_those_that_help_names(monkeypatch, code, told):
+    command = [sys.executable, "-c", f"raise SystemExit({code})"]
+    monkeypatch.setattr("pipeline.stage_cli.dvc_command", lambda _: command)
+    assert cli.main(["export"]) == told
+
+
+def test_a_stage_finds_the_interpreter_that_runs_here(monkeypatch, capfd):
+    monkeypatch.setattr("pipeline.stage_cli.dvc_command", lambda _: ["sh", "-c", "which python"])
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert cli.main(["report"]) == 0
+    assert Path(capfd.readouterr().out.strip()).parent == Path(sys.executable).parent
+
+
+def test_a_stage_outside_of_a_project_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train"]) == 1
+    assert f"must hold dvc.yaml where --out is left out, got {tmp_path}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("train",), ("gym", "validate")])
+def test_parameters_of_ones_own_are_refused_without_a_folder(words, capsys):
+    assert cli.main([*words, "--params", "mine.yaml"]) == 1
+    assert "--params must come with --out, got no --out" in capsys.readouterr().err
+
+
+def test_the_data_of_another_project_are_left_alone(tmp_path, capsys):
+    (tmp_path / "dvc.yaml").write_text("stages: {}")
+    out = tmp_path / "data" / "pool"
+    assert cli.main(["train", "--out", str(out)]) == 1
+    assert f"--out must lie outside data/, whose files DVC's stages own, got {out}" in (
+        capsys.readouterr().err
+    )
+    assert not out.exists()
+
+
+def test_a_reader_that_has_had_enough_is_no_error(monkeypatch, capfd):
+    def broken(args):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("pipeline.stage_cli.run_report", broken)
+    assert cli.main(["report"]) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_a_date_that_there_is_not_is_no_value(capsys, tmp_path):
+    words = ["train", "--out", str(tmp_path / "out"), "--set", "train.seed=2020-13-45"]
+    assert cli.main(words) == 1
+    assert "the value of --set must be YAML, got 'train.seed=2020-13-45'" in capsys.readouterr().err

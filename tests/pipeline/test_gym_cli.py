@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from dpf_core.errors import ConfigError, DPFError
+from dpf_core.errors import ConfigError, DPFError, GymError
 from dpf_core.gym.catalogue import load_catalogue
 from pipeline.gym_cli import add_parser
 
@@ -122,3 +122,29 @@ def test_a_mirror_without_effect_is_refused(build):
 def test_an_empty_list_of_tasks_does_not_mean_all(build):
     with pytest.raises(DPFError, match="got ''"):
         build("--tasks", "")
+
+
+def test_the_folder_of_one_task_is_not_taken_for_that_of_all(build, tmp_path):
+    with pytest.raises(ConfigError, match=r"the task folder .*mood itself. Name its parent"):
+        build("--incoming", tmp_path / "incoming" / "mood")
+
+
+@pytest.mark.parametrize("manifest", ['{"name": "my web app"}', "{", '{"format": "dpf-gym/1"}'])
+def test_a_folder_that_is_no_gym_is_left_alone(build, tmp_path, manifest):
+    (tmp_path / "gym").mkdir()
+    files = {"manifest.json": manifest, "thesis.txt": "years of work"}
+    for name, text in files.items():
+        (tmp_path / "gym" / name).write_text(text)
+    with pytest.raises(GymError, match=r"an earlier gym and nothing else, got .*Choose another"):
+        build()
+    assert {path.name: path.read_text() for path in (tmp_path / "gym").iterdir()} == files
+
+
+def test_a_gym_that_holds_something_else_too_is_left_alone(build, tmp_path):
+    build()
+    (tmp_path / "gym" / "thesis.txt").write_text("years of work")
+    with pytest.raises(GymError, match="an earlier gym and nothing else"):
+        build()
+    assert (tmp_path / "gym" / "thesis.txt").exists()
+    (tmp_path / "gym" / "thesis.txt").unlink()
+    assert build() == 0

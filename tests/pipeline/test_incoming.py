@@ -1,7 +1,7 @@
 import pytest
 
 from dpf_core.gym import incoming as core_incoming
-from pipeline.incoming import incoming_tasks
+from pipeline.incoming import complete_tasks, incoming_tasks
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,33 @@ def test_the_sensor_and_the_build_wait_for_the_same_directories(tmp_path):
 
 def test_a_missing_directory_has_no_tasks(tmp_path):
     assert incoming_tasks(tmp_path / "none") == ({}, [])
+
+
+@pytest.mark.parametrize("name", [".train.tsv.swp", "train.tsv~", ".DS_Store", "README.md"])
+def test_files_that_no_build_reads_are_no_new_content(tmp_path, name):
+    (tmp_path / "news").mkdir()
+    for file in ("task.yaml", "train.tsv"):
+        (tmp_path / "news" / file).write_text("x\n")
+    before = incoming_tasks(tmp_path)
+    (tmp_path / "news" / name).write_text("half a line")
+    assert incoming_tasks(tmp_path) == before
+    (tmp_path / "news" / "test.tsv").write_text("x\n")
+    assert incoming_tasks(tmp_path) != before
+
+
+def test_a_task_that_cannot_be_read_is_ignored_with_the_reason(tmp_path, monkeypatch):
+    for task in ("good", "bad"):
+        (tmp_path / task).mkdir()
+        for file in ("task.yaml", "train.tsv"):
+            (tmp_path / task / file).write_text("x\n")
+
+    def refused(path):
+        if path.parent.name == "bad":
+            raise PermissionError(13, "Permission denied")
+        return "hash"
+
+    monkeypatch.setattr("pipeline.incoming.sha256_file", refused)
+    found, ignored = incoming_tasks(tmp_path)
+    assert found.keys() == {"good"}
+    assert ignored == ["data/incoming/bad cannot be read (Permission denied), so it is ignored."]
+    assert complete_tasks(tmp_path) == {"good", "bad"}

@@ -35,3 +35,14 @@ def test_an_own_task_comes_on_top(root):
 def test_wrong_parameters_leave_the_tasks_that_were_built(root):
     (root / "params.yaml").write_text("ingest: {sauce: starter}\n")
     assert known_tasks(root) == {"built"}
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"tasks": 3}'])
+def test_neither_wrong_parameters_nor_a_damaged_gym_hide_ones_own_tasks(root, text):
+    (root / "params.yaml").write_text("ingest: [")
+    manifest = root / "data/gym/manifest.json"
+    manifest.unlink() if text is None else manifest.write_text(text)
+    (root / "data/incoming/mine").mkdir(parents=True)
+    for file in ("task.yaml", "train.tsv"):
+        (root / "data/incoming/mine" / file).write_text("x\n")
+    assert known_tasks(root) == {"mine"}

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from dpf_core.errors import ConfigError
 from pipeline.leaks_cli import add_parser
 from tests.pipeline.small_gym import add, build, classification, reviews
 
@@ -50,3 +51,9 @@ def test_a_gym_without_leaks_says_so_in_one_line(tmp_path, capsys):
     leaks("--gym", build(tmp_path, [(classification("a"), reviews("a"))]))
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("0 leaks above 1.0%, 0 below; 1 task")
+
+
+@pytest.mark.parametrize("share", ["nan", "-3", "1.5"])
+def test_a_share_that_is_none_is_refused(gym, share):
+    with pytest.raises(ConfigError, match=r"--above must be a share in \[0, 1\], got "):
+        leaks("--gym", gym, "--above", share)

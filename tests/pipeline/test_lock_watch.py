@@ -3,6 +3,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dpf_core.errors import ConfigError
 from pipeline.assets import build_assets
 from pipeline.automation import RETRAIN
 from pipeline.definitions import build_definitions
@@ -82,3 +83,24 @@ def test_metrics_that_are_not_those_of_the_lock_are_not_shown(toy, instance):
     train = tick(toy, instance).asset_events[-1]
     path.write_text(text)
     assert train.metadata.keys() == {"dvc/ran"}
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nstages:\n=======\n", "stages: [", "- x"])
+def test_a_damaged_lock_is_one_sentence(tmp_path, instance, text):
+    write_toy_project(tmp_path)
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(ConfigError, match=r"dvc.lock must be .*Restore it from Git, or finish the"):
+        tick(tmp_path, instance)
+
+
+def test_a_lock_without_stages_reports_nothing(tmp_path, instance):
+    write_toy_project(tmp_path)
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages:\n")
+    assert not tick(tmp_path, instance).asset_events
+
+
+@pytest.mark.parametrize("text", ["ingest: [", None])
+def test_definitions_load_whatever_the_parameters_are(tmp_path, text):
+    path = write_toy_project(tmp_path) / "params.yaml"
+    path.unlink() if text is None else path.write_text(text)
+    assert build_assets(tmp_path, ["first"])

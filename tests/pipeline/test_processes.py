@@ -88,13 +88,13 @@ def assert_same_pool(found, expected):
 def test_two_processes_write_and_say_once_what_one_does(project, capfd):
     project()
     assert train.main() == 0
-    said = capfd.readouterr().out
+    said = capfd.readouterr().err
     pool = Path("data/pool").rename("pool_of_one")
     project(runtime={"num_processes": 2})
     done = finish(STAGE)
-    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", said)
     assert_same_pool(Path("data/pool"), pool)
-    assert not Path(".checkpoints").exists()
+    assert not Path(".checkpoints/train").exists()
 
 
 @pytest.fixture

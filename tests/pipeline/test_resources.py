@@ -1,6 +1,9 @@
+import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -91,3 +94,16 @@ def is_running(pid):
         return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_stage_waits_while_another_dvc_writes_in_the_workspace(toy):
+    lock = toy / ".dvc" / "tmp" / "rwlock"
+    owner = {"pid": os.getpid(), "cmd": "dvc repro"}
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(json.dumps({"read": {}, "write": {str(toy / "data/gym"): owner}}))
+    runner = DvcRunner(project_dir=str(toy), busy_seconds=1, busy_retries=30)
+    threading.Timer(4, lock.unlink).start()
+    result = dg.materialize(build_assets(toy, ["first"]), resources={"dvc": runner})
+    waits = [e for e in result.all_events if e.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY]
+    assert result.success
+    assert waits

@@ -1,0 +1,73 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.supervised import supervised
+from tests.pipeline.test_resources import is_running, wait_for_text
+
+STUBBORN = """
+import os, pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "120"])
+pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child.pid} ")
+time.sleep(120)
+"""
+PARENT = """
+import subprocess, sys
+from pipeline.supervised import supervised
+with supervised([sys.executable, "-c", sys.argv[1], sys.argv[2]], grace_seconds=0.5) as process:
+    process.wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_group_ends_with_its_parent_however_that_ended(tmp_path, monkeypatch, number):
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    words = [sys.executable, "-c", PARENT, STUBBORN, str(tmp_path / "pids")]
+    parent = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    pids = wait_for_text(tmp_path / "pids").split()
+    parent.send_signal(number)
+    parent.wait(20)
+    assert_all_end(pids)
+
+
+def test_the_group_ends_when_the_block_is_left_by_an_error(tmp_path):
+    command = [sys.executable, "-c", STUBBORN, str(tmp_path / "pids")]
+    pids = []
+
+    def left_by_an_error():
+        with supervised(command, grace_seconds=0.2):
+            pids.extend(wait_for_text(tmp_path / "pids").split())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        left_by_an_error()
+    assert len(pids) == 2
+    assert [pid for pid in pids if is_running(pid)] == []
+
+
+@pytest.mark.parametrize(("script", "code"), [
+    ("pass", 0), ("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137),
+])  # fmt: skip
+def test_the_exit_code_is_the_commands_own(script, code):
+    with supervised([sys.executable, "-c", script]) as process:
+        assert process.wait() == code
+
+
+def test_the_command_reads_nothing_and_leads_a_session_of_its_own():
+    script = "import os, sys; print(os.getsid(0), repr(sys.stdin.read()))"
+    with supervised([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        session, read = process.stdout.read().split()
+    assert (int(session), read) == (process.pid, "''")
+
+
+def assert_all_end(pids):
+    deadline = time.monotonic() + 20
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, [psutil.Process(int(pid)).cmdline() for pid in pids]
+        time.sleep(0.05)
