@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dpf_core.config_checks import above_zero, at_least, at_most, refuse
+from dpf_core.config_checks import above_zero, at_least, refuse, within
 from dpf_core.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
@@ -271,8 +271,7 @@ class RuntimeConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         for name in ("num_threads", "num_processes"):
-            at_least(self, name, 1)
-            at_most(self, name, 1024)  # far beyond, a process ends without a word
+            within(self, name, 1, 1024)  # far beyond, a process ends without a word
 
 
 LATER_TRAIN_SETTINGS: Mapping[str, Any] = {"fixed_weight_power": -1.0}

@@ -15,14 +15,14 @@ def at_least(config: Any, name: str, bound: float) -> None:
         refuse(config, name, f">= {bound}")
 
 
-def at_most(config: Any, name: str, bound: float) -> None:
-    """Refuse a setting above a bound.
+def within(config: Any, name: str, least: float, most: float) -> None:
+    """Refuse a setting outside a range, both ends included.
 
     Raises:
         ConfigError: It is.
     """
-    if not getattr(config, name) <= bound:
-        refuse(config, name, f"<= {bound}")
+    if not least <= getattr(config, name) <= most:
+        refuse(config, name, f"in [{least}, {most}]")
 
 
 def above_zero(config: Any, name: str) -> None:
