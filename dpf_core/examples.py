@@ -93,6 +93,10 @@ def head_spec(record: TaskRecord) -> HeadSpec:
     )
 
 
+SPLIT_SETTINGS = ("seed", "dev_rows", "max_train_rows")
+"""Settings of a training that `split_training_rows` reads; a pool keeps them."""
+
+
 def split_training_rows(
     gym: Path, record: TaskRecord, *, dev_rows: int, max_train_rows: int, seed: int
 ) -> tuple[list[Row], list[Row], RowCounts]:

@@ -25,6 +25,7 @@ from dpf_core.evaluation.diagnostics import (
 )
 from dpf_core.evaluation.per_task import TaskScore, quick_score, score_task
 from dpf_core.examples import (
+    SPLIT_SETTINGS,
     TaskExamples,
     encode_rows,
     head_spec,
@@ -69,8 +70,7 @@ def run_evaluation(
     make_deterministic(num_threads=runtime.num_threads, seed=train.seed)
     known = read_pool_config(paths.pool)
     model = load_pool(paths.pool, load_backbone(backbone_config(known), device=runtime.device))
-    where = f"split in the config.json of {paths.pool}"
-    split = from_mapping(TrainConfig, to_mapping(train) | known.get("split", {}), where)
+    split = _split(known, train, paths.pool)
     records = matching_records(paths.gym, model)
     scores, dev_sets = [], []
     for task_id, record in enumerate(tqdm(records, desc="evaluate", unit="task", disable=None)):
@@ -102,6 +102,19 @@ def run_evaluation(
         evaluate_plots(metrics, plots)
         write_json(folder / paths.metrics.name, metrics)
     return metrics
+
+
+def _split(known: Mapping[str, Any], train: TrainConfig, pool: Path) -> TrainConfig:
+    """Return settings that say which rows were held out: the pool's own, where it names them."""
+    if "split" not in known:  # of an earlier version
+        return train
+    split = known["split"]
+    if not isinstance(split, Mapping) or split.keys() != set(SPLIT_SETTINGS):
+        raise CheckpointError(
+            f"the split of a pool must be {', '.join(SPLIT_SETTINGS)}, got {split!r} "
+            f"({pool / 'config.json'}). Train the pool again with this version."
+        )
+    return from_mapping(TrainConfig, to_mapping(train) | dict(split), f"split in {pool}")
 
 
 def matching_records(gym: Path, model: DPFModel) -> list[TaskRecord]:

@@ -26,8 +26,8 @@ def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
         try:
             found[folder.name] = _content(folder)
         except OSError as error:
-            reason = f"cannot be read ({error.strerror or error})"
-            unreadable.append(f"{INCOMING}/{folder.name} {reason}, so it is ignored.")
+            reason = error.strerror or error
+            unreadable.append(f"{INCOMING}/{folder.name} cannot be read: {reason}. Correct it.")
     return found, ignored_folders(incoming) + unreadable
 
 

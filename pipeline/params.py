@@ -85,10 +85,18 @@ def parse_overrides(settings: Sequence[str], *classes: type) -> dict[str, dict[s
         if not equals or not dot or not name or section not in known:
             raise ConfigError(
                 f"--set must be section.key=value with a section of {', '.join(sorted(known))}, "
-                f"got {setting!r}.{nearest(section, known)} For instance: --set train.max_steps=50."
+                f"got {setting!r}.{nearest(section, known)} For instance: "
+                f"--set {example_setting(*classes)}."
             )
         overrides.setdefault(section, {})[name] = _value(text, setting)
     return overrides
+
+
+def example_setting(*classes: type) -> str:
+    """Return what `--set` may be followed by, of the last class: its first setting's default."""
+    config = classes[-1]
+    name, field = next(iter(config.__dataclass_fields__.items()))  # type: ignore[attr-defined]
+    return f"{SECTIONS[config]}.{name}={field.default}"
 
 
 def _value(text: str, setting: str) -> Any:

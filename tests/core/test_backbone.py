@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 
@@ -234,7 +235,7 @@ def test_the_hash_of_the_settings_is_of_configuration_and_tokenizer(
     assert settings_sha256(folder) != settings_sha256(backbone_folder)
 
 
-@pytest.mark.parametrize("revision", ["main", "v1.0", "ABC", "0" * 39])
+@pytest.mark.parametrize("revision", ["main", "v1.0", "xyz", "0" * 39])
 def test_a_revision_that_is_no_commit_is_refused(revision):
     with pytest.raises(ConfigError, match=f"must be a commit of 40 .* got '{revision}'"):
         resolve_directory(BackboneConfig(name="owner/name", revision=revision))
@@ -247,3 +248,23 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
     with pytest.raises(ConfigError, match=r"owner/name at 0+ must be .* within reach.*no connect"):
         resolve_directory(BackboneConfig(name="owner/name", revision="0" * 40))
+
+
+def test_who_wrote_the_files_changes_no_hash(backbone_folder, tmp_path):
+    folder = shutil.copytree(backbone_folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"transformers_version": "9.0", "_name_or_path": "elsewhere"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "special_tokens_map.json").write_text("{}")
+    assert settings_sha256(folder) == settings_sha256(backbone_folder)
+    (folder / "tokenizer.json").unlink()
+    without = settings_sha256(folder)
+    (folder / "spiece.model").write_bytes(b"another vocabulary")
+    assert settings_sha256(folder) != without
+
+
+def test_settings_that_are_no_json_are_refused(backbone_folder, tmp_path):
+    folder = shutil.copytree(backbone_folder, tmp_path / "copy")
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"config.json must hold a JSON object, got JSOND"):
+        settings_sha256(folder)

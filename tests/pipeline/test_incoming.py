@@ -71,5 +71,5 @@ def test_a_task_that_cannot_be_read_is_ignored_with_the_reason(tmp_path, monkeyp
     monkeypatch.setattr("pipeline.incoming.sha256_file", refused)
     found, ignored = incoming_tasks(tmp_path)
     assert found.keys() == {"good"}
-    assert ignored == ["data/incoming/bad cannot be read (Permission denied), so it is ignored."]
+    assert ignored == ["data/incoming/bad cannot be read: Permission denied. Correct it."]
     assert complete_tasks(tmp_path) == {"good", "bad"}

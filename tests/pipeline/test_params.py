@@ -1,6 +1,12 @@
 import pytest
 
-from dpf_core.config import BackboneConfig, ModelConfig, TrainConfig
+from dpf_core.config import (
+    BackboneConfig,
+    EvaluateConfig,
+    ModelConfig,
+    RuntimeConfig,
+    TrainConfig,
+)
 from dpf_core.errors import ConfigError
 from pipeline.params import load_config, load_params, parse_overrides
 
@@ -61,3 +67,11 @@ def test_an_override_of_a_section_that_the_command_does_not_read_is_refused():
 
 def test_an_override_is_read_as_yaml():
     assert parse_overrides(["train.max_steps=5"], TrainConfig) == {"train": {"max_steps": 5}}
+
+
+@pytest.mark.parametrize("classes", [(RuntimeConfig, EvaluateConfig), (RuntimeConfig, TrainConfig)])
+def test_the_example_of_a_refusal_is_one_that_works(classes):
+    with pytest.raises(ConfigError, match=r"For instance: --set (\S+)\.$") as raised:
+        parse_overrides(["nothing=1"], *classes)
+    example = str(raised.value).split("--set ")[-1].removesuffix(".")
+    assert parse_overrides([example], *classes)

@@ -1,9 +1,12 @@
 import errno
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from dpf_core.config import BackboneConfig, EvaluateConfig, ModelConfig, RuntimeConfig, TrainConfig
+from dpf_core.errors import CheckpointError
+from dpf_core.examples import SPLIT_SETTINGS
 from pipeline import evaluating, training
 from pipeline.evaluating import EvaluatePaths, run_evaluation
 from pipeline.training import TrainPaths, TrainSettings, run_training
@@ -73,5 +76,11 @@ def test_the_pool_says_which_rows_were_held_out_and_evaluation_takes_those(tmp_p
         gym=gym, pool=paths.pool, metrics=folder / "evaluate.json", plots=folder / "plots"
     )
     run_evaluation(inputs, runtime, tiny.config(EvaluateConfig), tiny.config(TrainConfig, seed=13))
-    wanted = {name: getattr(trained, name) for name in training.SPLIT_SETTINGS}
+    wanted = {name: getattr(trained, name) for name in SPLIT_SETTINGS}
     assert asked == [wanted] * 3
+
+
+@pytest.mark.parametrize("split", [None, [], {"seed": 5}, {"seed": 5, "max_steps": 3}])
+def test_a_damaged_split_of_a_pool_is_one_sentence(split):
+    with pytest.raises(CheckpointError, match=r"the split of a pool must be seed, dev_rows, max_t"):
+        evaluating._split({"split": split}, tiny.config(TrainConfig), Path("pool"))

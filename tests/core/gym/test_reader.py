@@ -4,6 +4,7 @@ import pytest
 
 from dpf_core.errors import GymError
 from dpf_core.gym.build import build_gym
+from dpf_core.gym.manifest import is_gym
 from dpf_core.gym.reader import load_manifest, read_split, split_path
 from dpf_core.gym.sources import MirrorSource
 
@@ -55,6 +56,25 @@ def test_a_task_that_the_gym_lacks_is_refused_with_the_nearest_name(gym):
 def test_a_split_or_seed_without_file_is_refused(gym, split, seed):
     with pytest.raises(GymError, match=f"got '{split}' with seed {seed}"):
         split_path(gym, load_manifest(gym).task("reviews"), split, seed)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda gym: None, True),
+        (lambda gym: (gym / ".DS_Store").write_bytes(b"x"), True),
+        (lambda gym: (gym / "manifest.json").write_text("{"), True),
+        (lambda gym: (gym / "manifest.json").write_text('{"format": "dpf-gym/0"}'), True),
+        (lambda gym: (gym / "manifest.json").write_text('{"name": "my web app"}'), False),
+        (lambda gym: (gym / "manifest.json").unlink(), False),
+        (lambda gym: (gym / "thesis.txt").write_text("years of work"), False),
+        (lambda gym: (gym / "reviews" / "thesis.txt").write_text("years of work"), False),
+        (lambda gym: (gym / ".git").mkdir(), True),
+    ],
+)
+def test_a_gym_and_nothing_else_is_known_by_its_files(gym, change, expected):
+    change(gym)
+    assert is_gym(gym) == expected
 
 
 def test_a_file_that_was_cut_at_a_line_end_is_refused(gym):

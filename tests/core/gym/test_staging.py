@@ -23,7 +23,7 @@ def test_an_earlier_folder_is_put_back_where_the_swap_is_interrupted(tmp_path, m
 
     monkeypatch.setattr(type(target), "rename", interrupted)
     caught = pytest.raises(GymError if error is OSError else error)
-    with caught, replaced_directory(target, marker="manifest.json") as fresh:
+    with caught, replaced_directory(target, is_ours=lambda _: True) as fresh:
         (fresh / "manifest.json").write_text("new")
     assert (target / "manifest.json").read_text() == "earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["gym"]

@@ -7,7 +7,6 @@ from pipeline.science.appending import append_targets, compare, current_append, 
 from pipeline.science.running import tune
 from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import DPF, JOINT, place, write_params
-from tests.pipeline.science.test_transfer import fill
 
 
 def appended(project, name="dpf", seed=13):
@@ -32,9 +31,9 @@ def test_what_is_recorded_is_not_run_again(project, monkeypatch):
     first = appended(project)
     monkeypatch.setattr("pipeline.science.appending.adapt", None)
     assert append_targets(place(project), "dpf", 13) == first
-    assert current_append(load_science(project.params), project) is None  # of no recorded cells
-    fill(project, dpf=0.5)
     assert current_append(load_science(project.params), project) == first
+    write_json(project.append_record, first | {"key": "of other settings"})
+    assert current_append(load_science(project.params), project) is None
 
 
 def test_the_record_of_another_seed_stays(project):

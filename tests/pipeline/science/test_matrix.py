@@ -107,7 +107,7 @@ def test_a_damaged_matrix_is_refused(project, value):
 
 
 MATRIX = {
-    "seed": 13,
+    "seed": 13, "environment": {"backbone_sha256": "weights", "torch": "2"},
     "targets": {
         name: {"key": "k", "without": 0.5, "with": {"x": 0.5 + i / 10, "y": 0.4, "z": 0.9 - i / 10}}
         for i, name in enumerate("abcd")

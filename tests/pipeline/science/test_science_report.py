@@ -2,7 +2,7 @@ import html
 import json
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -156,7 +156,10 @@ def test_the_matrix_is_drawn_where_it_is_there(told):
         for job, row in zip(matrix_jobs(here, parts), rows, strict=False)
     }
     scheduler = MATRIX["scheduler"] | {"key": scheduler_job(here, parts).key}
-    write_json(told.matrix, MATRIX | {"targets": targets, "scheduler": scheduler})
+    made = {"targets": targets, "scheduler": scheduler, "environment": asdict(here.environment)}
+    told.cells(parts.heads).unlink()  # it rests on the sweep, not on the table's cells
+    write_transfer(told)
+    write_json(told.matrix, MATRIX | made)
     page = page_of(told)
     assert re.findall(r'<figure id="figure-(matrix|scheduler)">', page) == ["matrix", "scheduler"]
     assert "2 of 2 targets with seed 13" in text_of(page)
@@ -243,7 +246,7 @@ def test_what_joining_did_is_on_the_page(told):
     setup = read_cells(told.cells("dpf")).setup
     rows = [data_key(here.gym, target, 13) for target in ("mood", "pick")]
     record = {
-        "key": digest(["dpf", setup, rows, 13]),
+        "key": digest(["dpf", setup, rows, 13]), "environment": asdict(here.environment),
         "method": "dpf", "seed": 13, "earlier_tasks": 2, "changed_prompts": 0,
         "compared_rows": 1234, "changed_rows": 0,
         "tasks": {"mood": {"seconds": 1.23, "num_trainable": 500, "dev_score": 0.25}},
