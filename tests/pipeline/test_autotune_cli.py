@@ -108,7 +108,7 @@ def test_one_precision_alone_is_its_own_reference(autotune, capsys):
         (("--limit=nan",), "--limit must be seconds > 0, got nan"),
         (("--limit=1e-9",), "at least one combination must run to its end, got out of time"),
         (("--batch-tokens=3",), "batch_tokens must be >= 64, got 3"),
-        (("--threads=0",), "num_threads must be >= 1, got 0"),
+        (("--threads=0",), "num_threads must be in [1, 1024], got 0"),
         (("--set=backbone.precision=fp32",), "--set must leave backbone.precision alone"),
         (("--set=evaluate.sample_seed=2",), "a section of backbone, model, runtime, train"),
         (("--gym=nowhere",), "a gym must have a readable manifest.json"),

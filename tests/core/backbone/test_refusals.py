@@ -67,7 +67,7 @@ def test_a_repository_of_the_hub_that_asks_for_its_own_code_is_refused(own_code,
     folder = own_code("llama")
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
     with pytest.raises(ConfigError) as raised:
-        load_backbone(tiny.config(BackboneConfig, name="owner/name", revision="abc"))
+        load_backbone(tiny.config(BackboneConfig, name="owner/name", revision="a" * 40))
     refused_for_its_code(raised, folder, "config.json")
 
 

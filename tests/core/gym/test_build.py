@@ -80,7 +80,7 @@ def test_a_failed_build_leaves_the_earlier_gym_and_no_other_file(build, make_spe
 def test_a_folder_with_other_files_is_not_replaced(build, tmp_path):
     (tmp_path / "gym").mkdir()
     (tmp_path / "gym" / "thesis.txt").touch()
-    with pytest.raises(GymError, match="must be empty or an earlier gym"):
+    with pytest.raises(GymError, match="must be empty, or an earlier gym"):
         build()
     assert (tmp_path / "gym" / "thesis.txt").exists()
 
