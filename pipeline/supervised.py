@@ -54,6 +54,7 @@ def search_path() -> str:
 def main(words: Sequence[str]) -> int:
     """Run a command, in the group of this process, and return its exit code."""
     grace_seconds, command = float(words[0]), words[1:]
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the command must not inherit a blocked signal
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # they are for the command, which gets them too
     is_alone = threading.Event()

@@ -1,4 +1,5 @@
 import _thread
+import signal
 import subprocess
 import sys
 import threading
@@ -46,8 +47,12 @@ def test_help_imports_nothing_heavy():
 def test_an_interrupted_stage_ends_by_itself_and_is_told_as_interrupted(monkeypatch, capfd):
     script = "import time, signal; signal.signal(2, lambda *_: None); time.sleep(1); print('ended')"
     monkeypatch.setattr("pipeline.stage_cli.dvc_command", lambda _: [sys.executable, "-c", script])
-    threading.Timer(0.6, _thread.interrupt_main).start()
-    assert cli.main(["train"]) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # or it may be ignored
+    try:
+        threading.Timer(0.6, _thread.interrupt_main).start()
+        assert cli.main(["train"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = capfd.readouterr()
     assert said.out == "ended\n"
     assert said.err.startswith("dpf: interrupted")

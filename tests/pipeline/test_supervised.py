@@ -38,8 +38,11 @@ pathlib.Path(sys.argv[1]).write_text("ready ")
 time.sleep(120)
 """
 PARENT = """
-import subprocess, sys
+import signal, subprocess, sys
 from pipeline.supervised import supervised
+signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever this process has inherited
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 with supervised([sys.executable, "-c", sys.argv[1], sys.argv[2]], grace_seconds=0.5) as process:
     process.wait()
 """
