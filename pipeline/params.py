@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import yaml
 
 from dpf_core.config import SECTIONS
-from dpf_core.config_reading import from_mapping
+from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import ConfigError, GymError
 from dpf_core.gym.yaml_file import load_yaml_mapping
 from dpf_core.naming import nearest
@@ -93,10 +93,10 @@ def parse_overrides(settings: Sequence[str], *classes: type) -> dict[str, dict[s
 
 
 def example_setting(*classes: type) -> str:
-    """Return what `--set` may be followed by, of the last class: its first setting's default."""
-    config = classes[-1]
-    name, field = next(iter(config.__dataclass_fields__.items()))  # type: ignore[attr-defined]
-    return f"{SECTIONS[config]}.{name}={field.default}"
+    """Return what `--set` may be followed by: a default of the last class."""
+    defaults = to_mapping(classes[-1]())
+    name = next(name for name in defaults if isinstance(defaults[name], str | int))
+    return f"{SECTIONS[classes[-1]]}.{name}={defaults[name]}"
 
 
 def _value(text: str, setting: str) -> Any:
