@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dpf_core.adaptation_sources import check_is_new, check_source
-from dpf_core.assembly import assemble_model
+from dpf_core.assembly import assemble_model, assemble_to_fill
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.backbone.texts import embed_texts
 from dpf_core.baselines import MultitaskPrompts, SharedPrompt, TaskPrompts
@@ -124,11 +124,10 @@ def extend_pool(source: DPFModel, adapted: DPFModel) -> DPFModel:
     _check_appended(old, new)
     for spec in adapted.tasks:
         check_is_new(source, spec)
-    model = assemble_model(
+    model = assemble_to_fill(
         source.backbone,
         [*source.tasks, *adapted.tasks],
         source.config,
-        torch.Generator(),
         [*source.task_groups, *adapted.task_groups],
     )
     assert isinstance(model.front_end, FrontEnd), "assembled as the source's method"

@@ -74,13 +74,15 @@ def read_adapter(folder: Path, kind: Kind, *, prompt_length: int, hidden_size: i
         raise CheckpointError(
             f"an adapter's {TENSOR_NAME!r} must be [prompt length, hidden size] = "
             f"({prompt_length}, {hidden_size}), got {found} ({folder / WEIGHTS_FILE}). Set "
-            "model.prompt_length in params.yaml to the adapter's, or name adapters of this "
-            "backbone."
+            "model.prompt_length in params.yaml so that the pool's prompts are as long (with "
+            "gate_mode concatenated one position more), or name adapters of this backbone."
         )
-    if not prompt.is_floating_point() or not bool(torch.isfinite(prompt).all()):
+    num_wrong = int((~torch.isfinite(prompt)).sum())
+    if not prompt.is_floating_point() or num_wrong:
         raise CheckpointError(
             f"an adapter's {TENSOR_NAME!r} must be finite floating-point numbers, got "
-            f"{prompt.dtype} ({folder / WEIGHTS_FILE}). Train the adapter again."
+            f"{prompt.dtype} with {num_wrong} that are not finite ({folder / WEIGHTS_FILE}). Train "
+            "the adapter again."
         )
     return prompt.float()
 

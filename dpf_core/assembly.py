@@ -4,6 +4,7 @@ What an earlier pool or adapters give it comes afterwards, in `build.py`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import torch
@@ -22,6 +23,8 @@ from dpf_core.model import DPFModel
 from dpf_core.prompt_attention import AttentionPrompts
 from dpf_core.prompts import PromptPool
 from dpf_core.task_scheduler import TaskScheduler
+
+_WITHOUT_PROMPT = ("heads_only", "full_finetune")
 
 
 def assemble_model(
@@ -64,6 +67,25 @@ def assemble_model(
     return DPFModel(backbone, front_end, heads, tasks, config, task_groups)
 
 
+def assemble_to_fill(
+    backbone: Backbone,
+    tasks: Sequence[HeadSpec],
+    config: ModelConfig,
+    task_groups: Sequence[int] | None = None,
+) -> DPFModel:
+    """Return a model whose trained tensors are to be filled with those of another.
+
+    What they would start as is not computed, so that a task may lack the texts for it.
+
+    Raises:
+        ConfigError: As `assemble_model`.
+    """
+    plain = replace(config, pool_init="random", task_embedding_init="random")
+    model = assemble_model(backbone, tasks, plain, torch.Generator(), task_groups)
+    model.config = config
+    return model
+
+
 def check_served(backbone: Backbone, tasks: Sequence[HeadSpec]) -> None:
     """Return if the backbone can answer every task.
 
@@ -100,7 +122,7 @@ def _start_front_end(
     config: ModelConfig,
     generator: torch.Generator,
 ) -> AnyFrontEnd | None:
-    if config.method in ("heads_only", "full_finetune"):
+    if config.method in _WITHOUT_PROMPT:
         return None
     if config.method in ("single_task", "mpt", "attempt"):
         prompt = start_prompts(backbone, tasks, config, generator)[0]
@@ -143,7 +165,7 @@ def _start_from_one(
 
 
 def _check_fit(backbone: Backbone, config: ModelConfig) -> None:
-    if config.prompted_depth > backbone.num_layers:
+    if config.prompted_depth > backbone.num_layers and config.method not in _WITHOUT_PROMPT:
         raise ConfigError(
             f"prompted_depth must be <= {backbone.num_layers}, the layers of the backbone, got "
             f"{config.prompted_depth} (model.prompted_depth in params.yaml). Choose fewer layers."
@@ -157,7 +179,8 @@ def _check_fit(backbone: Backbone, config: ModelConfig) -> None:
             f"{answer} (backbone.max_answer_length in params.yaml). Shorten it."
         )
     is_decoder = backbone.family.kind == "decoder"
-    longest = config.prompt_length + backbone.config.max_length + answer * is_decoder
+    prompt_length = 0 if config.method in _WITHOUT_PROMPT else config.prompt_length
+    longest = prompt_length + backbone.config.max_length + answer * is_decoder
     if longest > limit:
         parts, names = "prompt_length + max_length", "backbone.max_length"
         if is_decoder:

@@ -132,8 +132,12 @@ def _start_from_pool(model: DPFModel, folder: Path) -> list[str]:
 
 
 def _check_settings(model: DPFModel, earlier: DPFModel, folder: Path) -> None:
-    names = ["method", "prompt_length", "prompted_depth", "pool_size"]
-    if model.config.method == "dpf":
+    names = ["method"]
+    if model.front_end is not None:
+        names += ["prompt_length", "prompted_depth"]
+    if isinstance(model.front_end, FrontEnd | AttentionPrompts):
+        names.append("pool_size")
+    if isinstance(model.front_end, FrontEnd):
         names += ["gate_mode", "scheduler_top_k"]
     if model.heads is not None:
         names.append("head_scale")

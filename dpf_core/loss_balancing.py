@@ -46,17 +46,15 @@ class FixedWeights:
         initial_losses: [T], L_t(0) > 0.
         power: The weights are proportional to L_t(0)^power, with sum T.
 
+    Raises:
+        ConfigError: An initial loss is not above 0.
+
     >>> FixedWeights(torch.tensor([1.0, 3.0]), power=-1.0).weights
     tensor([1.5000, 0.5000])
     """
 
     def __init__(self, initial_losses: Tensor, *, power: float) -> None:
-        if not (initial_losses > 0).all():
-            raise ConfigError(
-                f"initial losses must be > 0 where weights are powers of them, got "
-                f"{float(initial_losses.min())} for task {int(initial_losses.argmin())}. Set "
-                "train.loss_balancing in params.yaml to equal."
-            )
+        _check_positive(initial_losses, "weights are powers of them")
         shares = torch.softmax(power * initial_losses.double().log(), dim=0)
         self.weights = (shares * len(initial_losses)).float()
 
@@ -101,6 +99,9 @@ class GradNorm:
         restoring_force: alpha >= 0.
         learning_rate: Step of log lambda, > 0.
 
+    Raises:
+        ConfigError: An initial loss is not above 0.
+
     >>> balancer = GradNorm(torch.ones(2), restoring_force=0.5, learning_rate=0.1)
     >>> balancer.update(torch.tensor([0, 1]), torch.ones(2), torch.tensor([3.0, 1.0]))
     >>> bool(balancer.weights[0] < balancer.weights[1])
@@ -110,6 +111,7 @@ class GradNorm:
     def __init__(
         self, initial_losses: Tensor, *, restoring_force: float, learning_rate: float
     ) -> None:
+        _check_positive(initial_losses, "GradNorm measures progress by them")
         self.initial_losses = initial_losses.clone()
         self.restoring_force = restoring_force
         self.learning_rate = learning_rate
@@ -161,6 +163,14 @@ def renormalise(weights: Tensor, task_ids: Tensor) -> Tensor:
     result = weights.clone()
     result[task_ids] = (moving * largest).clamp(low, high).to(weights.dtype)
     return result
+
+
+def _check_positive(initial_losses: Tensor, why: str) -> None:
+    if not (initial_losses > 0).all():
+        raise ConfigError(
+            f"initial losses must be > 0 where {why}, got {float(initial_losses.min())} for task "
+            f"{int(initial_losses.argmin())}. Set train.loss_balancing in params.yaml to equal."
+        )
 
 
 def _scale(weighted: Tensor) -> Tensor:

@@ -161,14 +161,12 @@ class DPFModel(nn.Module):
         ]
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return logits [B, C] (equations 1 to 5 and the head)."""
-        if bool((batch.task_ids < 0).any() | (batch.task_ids >= len(self.tasks)).any()):
-            raise TaskIdError(
-                f"task ids must be in [0, {len(self.tasks)}), got {batch.task_ids.tolist()}. "
-                "The ids stand in the pool's config.json."
-            )
-        prompts = None if self.front_end is None else self.front_end(batch.task_ids)
-        return self.score(prompts, batch)
+        """Return logits [B, C] (equations 1 to 5 and the head).
+
+        Raises:
+            TaskIdError: There is no such task.
+        """
+        return self.score(self._prompts(batch.task_ids), batch)
 
     def score(self, prompts: Tensor | None, batch: Batch) -> Tensor:
         """Return logits [B, C] for given fused prompts [B, D, P, H], equation 5 and the head.
@@ -226,13 +224,22 @@ class DPFModel(nn.Module):
 
         Raises:
             ConfigError: The backbone is an encoder.
+            TaskIdError: There is no such task.
         """
-        prompts = None if self.front_end is None else self.front_end(batch.task_ids)
-        given = self.place(prompts, batch)
+        given = self.place(self._prompts(batch.task_ids), batch)
         writer = self._writer()
         return writer.decode(
             writer.generate(given.embeds, given.mask, given.layer_prompts, generation)
         )
+
+    def _prompts(self, task_ids: Tensor) -> Tensor | None:
+        """Return the fused prompts [B, D, P, H] of task ids [B], None where there are none."""
+        if bool((task_ids < 0).any() | (task_ids >= len(self.tasks)).any()):
+            raise TaskIdError(
+                f"task ids must be in [0, {len(self.tasks)}), got {task_ids.tolist()}. "
+                "The ids stand in the pool's config.json."
+            )
+        return None if self.front_end is None else self.front_end(task_ids)
 
     def _writer(self) -> LanguageModel:
         if not isinstance(self.backbone, LanguageModel):

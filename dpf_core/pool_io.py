@@ -4,7 +4,7 @@ A frozen backbone is not stored, only named and hashed: a pool without its own b
 One that was trained is stored beside, in `backbone.safetensors`, under the model library's names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from dpf_core.assembly import assemble_model
+from dpf_core.assembly import assemble_to_fill
 from dpf_core.backbone.files import settings_sha256
 from dpf_core.backbone.frozen import Backbone
 from dpf_core.config import LATER_MODEL_SETTINGS, BackboneConfig, ModelConfig
@@ -21,6 +21,7 @@ from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import CheckpointError, ConfigError, DPFError
 from dpf_core.files import read_json, sha256_file, staged_folders, write_bytes_atomic, write_json
 from dpf_core.front_end import FrontEnd
+from dpf_core.gym.terms import KINDS, METRICS
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
 
@@ -163,11 +164,14 @@ def load_pool(folder: Path, backbone: Backbone) -> DPFModel:
         )
     try:
         values = {**LATER_MODEL_SETTINGS, **config["model"]}
-        model_config = from_mapping(ModelConfig, values, f"model in {folder / 'config.json'}")
+        model_config = from_mapping(ModelConfig, values, f"model in {folder / CONFIG_FILE}")
+        tasks, groups = _tasks(config), _task_groups(config, folder)
+        model = assemble_to_fill(backbone, tasks, model_config, groups)
     except ConfigError as error:
-        raise CheckpointError(str(error)) from error
-    tasks, groups = _tasks(config), _task_groups(config, folder)
-    model = assemble_model(backbone, tasks, model_config, torch.Generator(), groups)
+        raise CheckpointError(
+            f"a pool must be one that this version can assemble, got {folder / CONFIG_FILE}: "
+            f"{error}"
+        ) from error
     model.origin = config.get("init_from")
     if isinstance(model.front_end, FrontEnd) and config.get("has_private_prompts"):
         model.front_end.add_private_prompts()
@@ -201,7 +205,7 @@ def _fill_all(named: Mapping[str, torch.nn.Parameter], path: Path, expected: str
 
 def _check_parts(config: Mapping[str, Any], path: Path) -> None:
     try:
-        _tasks(config)
+        _check_tasks(_tasks(config))
         backbone_config(config)
         _ = {**config["model"]}, config["backbone"]["sha256"], config["sha256"][POOL_FILE]
     except (KeyError, TypeError, AttributeError, ValueError, DPFError) as error:
@@ -209,6 +213,18 @@ def _check_parts(config: Mapping[str, Any], path: Path) -> None:
             f"a pool's config.json must be complete, got {type(error).__name__}: {error} ({path}). "
             "Train the pool again with this version."
         ) from error
+
+
+def _check_tasks(tasks: Sequence[HeadSpec]) -> None:
+    names = [task.name for task in tasks]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"names of tasks must differ, got {', '.join(names)}")
+    for task in tasks:
+        is_known = task.kind in KINDS and task.metric in METRICS
+        if not is_known or len(task.labels) != len(task.label_texts):
+            raise ConfigError(
+                f"a task must have a known kind and metric, and a text for each label, got {task}"
+            )
 
 
 def _tasks(config: Mapping[str, Any]) -> list[HeadSpec]:

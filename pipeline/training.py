@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 import dpf_core
+from dpf_core.backbone.files import settings_sha256
 from dpf_core.backbone.loading import load_backbone
 from dpf_core.build import build_model
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
@@ -37,6 +39,9 @@ from dpf_core.training.determinism import make_deterministic
 from dpf_core.training.loop import Progress, TrainResult, train
 from dpf_core.training.processes import SINGLE, Processes
 from pipeline.plots.training import train_plots
+
+_LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
+"""Whose versions can change a result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +101,7 @@ def run_training(
             model, train_sets, dev_sets, settings.train,
             checkpoints=checkpoints, on_step=on_step, processes=processes,
         )  # fmt: skip
-    metrics = _metrics(model, result, counts)
+    metrics = _metrics(model, result, counts, settings.train)
     if processes.is_first:
         _say(result)
         _write(paths, model, result, metrics, settings.train)
@@ -140,7 +145,7 @@ def load_training_sets(
 
 
 def run_key(gym: Path, model: DPFModel, settings: TrainSettings) -> str:
-    """Return a hash of code, parameters, data, backbone, start and torch: all that shapes a result.
+    """Return a hash of what shapes a result: code, parameters, data, backbone, start, libraries.
 
     Args:
         gym: What it is trained on.
@@ -153,9 +158,10 @@ def run_key(gym: Path, model: DPFModel, settings: TrainSettings) -> str:
         "code": code | {"pipeline/training.py": sha256_file(__file__)},
         "settings": asdict(settings),
         "gym": sha256_file(gym / MANIFEST_FILE),
-        "backbone": model.backbone.sha256,
+        "backbone": [model.backbone.sha256, settings_sha256(model.backbone.directory)],
         "init_from": model.origin,
-        "torch": torch.__version__,
+        "versions": {name: version(name) for name in _LIBRARIES},
+        "instructions": torch.backends.cpu.get_cpu_capability(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -169,8 +175,10 @@ def _check_start(init_from: str | None, pool: Path) -> None:
         )
 
 
-def _metrics(model: DPFModel, result: TrainResult, counts: dict[str, RowCounts]) -> dict[str, Any]:
-    alarms = weight_alarms(result.task_weights)
+def _metrics(
+    model: DPFModel, result: TrainResult, counts: dict[str, RowCounts], config: TrainConfig
+) -> dict[str, Any]:
+    alarms = weight_alarms(result.task_weights) if config.loss_balancing == "gradnorm" else []
     return {
         "method": model.config.method,
         "steps": result.num_steps,

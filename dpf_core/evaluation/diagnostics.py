@@ -52,19 +52,24 @@ def entropy(probabilities: Tensor) -> Tensor:
 def front_end_diagnostics(front_end: FrontEnd) -> dict[str, float]:
     """Return the numbers that describe scheduler and gate, all in nats or shares.
 
-    Those of the gate are there where it is learned.
+    Those of the gate are there where it is learned; those of a choice, which one prompt does not
+    leave and one task does not differ in, where there is one.
     """
     task_ids = torch.arange(front_end.scheduler.num_tasks)
     mixing = front_end.scheduler(task_ids)
-    num_prompts = mixing.shape[1]
-    return {
-        "mixing_js_divergence": mixing_divergence(mixing),
+    num_tasks, num_prompts = mixing.shape
+    numbers = {
         "mixing_entropy_mean": float(entropy(mixing).mean()),
         **_gate_numbers(front_end, task_ids),
         "pool_usage_entropy": float(entropy(mixing.mean(dim=0))),
         "pool_usage_entropy_max": math.log(num_prompts),
-        "pool_unused_share": float((mixing <= 1 / num_prompts).all(dim=0).float().mean()),
     }
+    if num_prompts > 1:
+        unused = (mixing <= 1 / num_prompts).all(dim=0)
+        numbers["pool_unused_share"] = float(unused.float().mean())
+        if num_tasks > 1:
+            numbers["mixing_js_divergence"] = mixing_divergence(mixing)
+    return numbers
 
 
 @torch.no_grad()
@@ -82,12 +87,14 @@ def gate_histogram(front_end: FrontEnd) -> dict[str, list[float]] | None:
 
 def front_end_alarms(numbers: Mapping[str, float], config: EvaluateConfig) -> list[Alarm]:
     """Return the alarms that the front end's numbers raise."""
-    saturation = numbers.get("gate_saturation_share", 0.0)  # a constant gate has none
+    divergence = numbers.get("mixing_js_divergence", math.inf)
+    saturation = numbers.get("gate_saturation_share", 0.0)
+    unused = numbers.get("pool_unused_share", 0.0)
     checks = [
         (
             "prompt collapse",
-            numbers["mixing_js_divergence"] < config.min_mixing_divergence,
-            numbers["mixing_js_divergence"],
+            divergence < config.min_mixing_divergence,
+            divergence,
             config.min_mixing_divergence,
             "All tasks mix the pool alike. Lower the temperature or raise scheduler_init_std.",
         ),
@@ -101,8 +108,8 @@ def front_end_alarms(numbers: Mapping[str, float], config: EvaluateConfig) -> li
         ),
         (
             "pool under-use",
-            numbers["pool_unused_share"] > config.max_unused_share,
-            numbers["pool_unused_share"],
+            unused > config.max_unused_share,
+            unused,
             config.max_unused_share,
             "Many prompts are weighed over 1/K by no task. Choose a smaller pool_size.",
         ),
@@ -126,7 +133,7 @@ def _gate_numbers(front_end: FrontEnd, task_ids: Tensor) -> dict[str, float]:
 
 
 def weight_alarms(task_weights: Mapping[str, float]) -> list[Alarm]:
-    """Return an alarm for each task whose weight stands at a bound."""
+    """Return an alarm for each task whose weight GradNorm moved to a bound."""
     low, high = WEIGHT_BOUNDS
     return [
         Alarm(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dpf_core.backbone.generation import Generation
 from dpf_core.batching import collate, micro_batches
-from dpf_core.evaluation.metrics import Answer, accuracy, macro_f1, score
+from dpf_core.evaluation.metrics import Answer, score
 from dpf_core.examples import TaskExamples
 from dpf_core.model import Batch, DPFModel
 
@@ -80,8 +80,8 @@ def score_task(model: DPFModel, examples: TaskExamples, majority: int | str) -> 
         metric=spec.metric,
         score=score(spec.metric, predictions, answers),
         majority_score=score(spec.metric, constant, answers),
-        accuracy=accuracy(predictions, answers),
-        macro_f1=macro_f1(predictions, answers),
+        accuracy=score("ACC", predictions, answers),
+        macro_f1=score("Classification-F1", predictions, answers),
         num_test_rows=len(examples),
         truncated_rows=examples.num_truncated,
         truncated_answers=examples.num_truncated_answers,

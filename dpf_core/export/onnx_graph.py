@@ -138,11 +138,14 @@ def _strip(model: onnx.ModelProto) -> None:
 
 def _name_initialisers(graph: onnx.GraphProto, tensors: Mapping[str, Tensor]) -> None:
     """Give initialisers the names of the tensors that they hold, and keep one copy of each."""
-    content = {tensor.detach().cpu().numpy().tobytes(): name for name, tensor in tensors.items()}
+    own = {
+        _content(onnx.numpy_helper.from_array(tensor.detach().cpu().numpy())): name
+        for name, tensor in tensors.items()
+    }
     names = {
-        initialiser.name: content[initialiser.raw_data]
+        initialiser.name: own[_content(initialiser)]
         for initialiser in graph.initializer
-        if initialiser.raw_data in content
+        if _content(initialiser) in own
     }
     kept: dict[str, onnx.TensorProto] = {}
     for initialiser in graph.initializer:
@@ -153,6 +156,11 @@ def _name_initialisers(graph: onnx.GraphProto, tensors: Mapping[str, Tensor]) ->
     graph.initializer.extend(unique)
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def _content(tensor: onnx.TensorProto) -> tuple[int, tuple[int, ...], bytes]:
+    """Return what makes two tensors one; zeros of other types or shapes have equal bytes."""
+    return tensor.data_type, tuple(tensor.dims), tensor.raw_data
 
 
 @contextmanager

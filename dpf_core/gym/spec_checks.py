@@ -107,6 +107,12 @@ def _check_labels(where: str, spec: "TaskSpec") -> None:
             f"{where}: labels must be two or more different, non-blank texts, got {list(labels)}. "
             "Remove doubles and blanks."
         )
+    lower = set(map(str.lower, labels))
+    if spec.metric == "ACC" and not spec.official and len(lower) < len(labels):
+        raise GymError(
+            f"{where}: labels must differ in more than upper and lower case, which ACC does not "
+            f"tell apart, got {list(labels)}. Take Classification-F1."
+        )
     if labels and spec.metric == "Matthew-Correlation" and "acceptable" not in labels:
         raise GymError(
             f"{where}: labels must hold 'acceptable', of which Matthew-Correlation is CrossFit's "

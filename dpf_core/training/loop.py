@@ -52,6 +52,7 @@ class TrainResult:
     is_stopped_early: bool
     examples_seen: int
     task_weights: dict[str, float]
+    """Of each task's loss, as a next step would use them."""
     final_losses: dict[str, float]
     history: list[HistoryRow]
     resumed_at: int | None
@@ -86,7 +87,7 @@ def train(
         processes: That train together; the other arguments are the same in each.
 
     Raises:
-        ConfigError: A setting has no effect, or training diverged.
+        ConfigError: A setting has no effect, there is nothing to train, or training diverged.
         CheckpointError: A checkpoint cannot be written, or the processes found different ones.
         ProcessError: Another process has ended.
     """

@@ -5,17 +5,29 @@ import math
 import torch
 
 from dpf_core.config import ModelConfig, TrainConfig
+from dpf_core.errors import ConfigError
 from dpf_core.model import DPFModel
 
 
 def build_optimizer(model: DPFModel, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW over the trainable tensors, one group for each part that has its own rate."""
+    """Return AdamW over the trainable tensors, one group for each part that has its own rate.
+
+    Raises:
+        ConfigError: No tensor is trained.
+    """
     groups = []
     for prefix, rate in _rates(config).items():
         named = model.trainable_parameters().items()
         mine = [t for name, t in named if t.requires_grad and _prefix(name, config) == prefix]
         if mine:
             groups.append({"params": mine, "lr": rate, "peak_lr": rate})
+    if not groups:
+        raise ConfigError(
+            f"a model must have something to train, got nothing with model.method "
+            f"{model.config.method}, gate_mode {model.config.gate_mode} and scheduler_mode "
+            f"{model.config.scheduler_mode}. Choose another mode of gate or scheduler, or adapt in "
+            "mode private."
+        )
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 

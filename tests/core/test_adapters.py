@@ -82,10 +82,16 @@ def test_a_file_without_the_prompt_is_refused(folder):
         read(folder / "mood")
 
 
-@pytest.mark.parametrize("values", [torch.ones(3, 16, dtype=int), torch.full((3, 16), torch.nan)])
-def test_values_that_are_no_finite_numbers_are_refused(folder, values):
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (torch.ones(3, 16, dtype=int), "torch.int64 with 0 "),
+        (torch.full((3, 16), torch.nan), "torch.float32 with 48 "),
+    ],
+)
+def test_values_that_are_no_finite_numbers_are_refused(folder, values, says):
     replace(folder / "mood", prompt_embeddings=values)
-    with pytest.raises(CheckpointError, match="must be finite floating-point numbers"):
+    with pytest.raises(CheckpointError, match=f"must be finite floating-point numbers, got {says}"):
         read(folder / "mood")
 
 

@@ -115,6 +115,15 @@ def test_each_failure_raises_its_own_alarm_with_value_and_threshold(logits, bias
     assert alarm.message.endswith(".")
 
 
+@pytest.mark.parametrize("logits", [[[0.0, 0.0]], [[0.0], [0.0]]])
+def test_one_task_or_one_prompt_leaves_no_choice_to_warn_of(logits):
+    found = numbers(logits)
+    assert "mixing_js_divergence" not in found
+    assert [alarm.name for alarm in front_end_alarms(found, EvaluateConfig())] == [
+        "pool under-use"
+    ] * (len(logits[0]) > 1)
+
+
 def test_a_task_weight_at_either_bound_raises_an_alarm_that_names_the_task():
     found = weight_alarms({"mood": 0.1, "pick": 1.0, "topic": 10.0})
     assert [(alarm.value, alarm.threshold) for alarm in found] == [(0.1, 0.1), (10.0, 10.0)]

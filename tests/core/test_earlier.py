@@ -140,6 +140,15 @@ def test_a_pool_of_other_settings_is_refused_with_both_values(world, train, tmp_
         start(world, tmp_path / "pool", **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("method", "without_effect"),
+    [("shared_prompt", "pool_size"), ("single_task", "pool_size"), ("heads_only", "prompt_length")],
+)
+def test_a_setting_without_effect_may_be_another(world, train, tmp_path, method, without_effect):
+    train(method=method)
+    assert start(world, tmp_path / "pool", method=method, **{without_effect: 5}).origin
+
+
 def test_a_pool_of_another_backbone_is_refused_with_both_hashes(world, train, tmp_path):
     train()
     path = tiny.backbone_folder(tmp_path / "other", initializer_range=0.4)

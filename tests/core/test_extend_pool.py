@@ -103,3 +103,16 @@ def test_models_without_a_pool_cannot_be_joined(world):
     source = source_of(world, method="shared_prompt")
     with pytest.raises(ConfigError, match="must have the method dpf, got shared_prompt and shared"):
         extend_pool(source, adapt(world, source))
+
+
+def test_a_task_without_the_texts_that_earlier_prompts_started_from_joins(world, tmp_path):
+    specs = [dataclasses.replace(spec, description="") for spec in world.specs[NEW:]]
+    silent = dataclasses.replace(world, specs=(*world.specs[:NEW], *specs))
+    source = source_of(silent, pool_init="task_text", task_embedding_init="task_text")
+    names = {"pool_init": "vocabulary", "task_embedding_init": "name"}
+    adapted = adapt(silent, source, dataclasses.replace(source.config, **names))
+    joined = extend_pool(source, adapted)
+    save_pool(tmp_path, joined, extra={})
+    loaded, ids = load_pool(tmp_path, world.backbone), torch.arange(3)
+    assert loaded.config == joined.config == source.config
+    assert torch.equal(loaded.front_end(ids), joined.front_end(ids))

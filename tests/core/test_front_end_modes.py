@@ -1,5 +1,7 @@
 """Other schedulers and gates than the method's own, from the first step to files and exports."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -85,6 +87,15 @@ def test_onnx_runtime_gives_the_same_prompts(world, tmp_path):
     session = open_session(tmp_path / "onnx" / FUSED_PROMPT_FILE, num_threads=1)
     found = torch.from_numpy(session.run(task_id=ALL.numpy())["fused_prompt"])
     torch.testing.assert_close(found, model.front_end(ALL).detach())
+
+
+def test_zeros_of_another_type_stay_apart_in_the_graph(world, tmp_path):
+    one = dataclasses.replace(world, specs=world.specs[:1])
+    model = one.model(scheduler_mode="fixed", scheduler_init_std=0.0, pool_size=2)
+    export_onnx(model, tmp_path / "onnx", opset=20, extra={})
+    session = open_session(tmp_path / "onnx" / FUSED_PROMPT_FILE, num_threads=1)
+    found = torch.from_numpy(session.run(task_id=ALL[:1].numpy())["fused_prompt"])
+    torch.testing.assert_close(found, model.front_end(ALL[:1]).detach())
 
 
 @pytest.mark.parametrize("how", ["append", "private"])

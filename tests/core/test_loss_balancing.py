@@ -110,10 +110,9 @@ def test_losses_and_gradients_of_zero_leave_finite_weights(losses, norms):
     assert made.weights.isfinite().all()
 
 
-def test_an_initial_loss_of_zero_leaves_finite_weights():
-    made = balancer(initial=(0.0, 1.0))
-    made.update(torch.arange(2), torch.tensor([0.5, 0.5]), torch.ones(2))
-    assert made.weights.isfinite().all()
+def test_an_initial_loss_of_zero_that_progress_cannot_be_measured_by_is_refused():
+    with pytest.raises(ConfigError, match=r"must be > 0 where GradNorm .* got 0.0 for task 0"):
+        balancer(initial=(0.0, 1.0))
 
 
 def test_one_task_alone_keeps_its_weight():

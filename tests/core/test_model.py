@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from dpf_core.backbone.generation import Generation
 from dpf_core.backbone.prompt_placement import place_prompt
 from dpf_core.backbone.texts import embed_texts
 from dpf_core.batching import collate
@@ -162,6 +163,14 @@ def test_a_task_id_that_the_model_does_not_have_is_refused(world, batch, task_id
         world.model()(wrong)
 
 
+def test_no_text_is_written_with_the_prompt_of_a_task_id_from_the_end(tmp_path, tiny_gym):
+    writer = tiny.world(tiny.backbone(tmp_path / "gpt2", "gpt2"), tiny_gym)
+    batch, _ = collate(writer.rows(0)[:1])
+    wrong = dataclasses.replace(batch, task_ids=torch.tensor([-1]))
+    with pytest.raises(TaskIdError, match=r"got \[-1\]"):
+        writer.model().generate(wrong, Generation(max_new_tokens=2))
+
+
 def test_an_unknown_task_name_is_refused_with_the_nearest_one(world):
     model = world.model()
     assert model.task_id("topic") == 2
@@ -178,6 +187,12 @@ def test_a_prompt_that_does_not_fit_the_positions_beside_the_input_is_refused(wo
     world.model(prompt_length=24)  # 24 + 16 = 40 positions
     with pytest.raises(ConfigError, match=r"must be <= 40, .*got 41"):
         world.model(prompt_length=25)
+
+
+@pytest.mark.parametrize("method", ["heads_only", "full_finetune"])
+def test_a_model_without_a_prompt_needs_no_room_for_one(world, method):
+    sizes = {"prompt_length": 25, "prompted_depth": 3}
+    assert world.model(method=method, **sizes).prompt_length == 0
 
 
 def test_a_task_that_wants_free_text_is_refused_by_name(tmp_path):

@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from dpf_core.config import TrainConfig
+from dpf_core.errors import ConfigError
 from dpf_core.training.optimizer import build_optimizer, learning_rate_factor, set_learning_rate
 from tests import tiny
+from tests.core.adapting import adapt, source_of
 
 CONFIG = tiny.config(TrainConfig, max_steps=100, warmup_fraction=0.1)
 
@@ -59,3 +61,10 @@ def test_weight_decay_alone_shrinks_a_tensor(world):
     model.front_end.pool.prompts.grad = torch.zeros_like(before)
     optimizer.step()
     torch.testing.assert_close(model.front_end.pool.prompts.detach(), before * 0.95)
+
+
+def test_a_model_with_nothing_to_train_is_refused_with_its_modes(tmp_path, tiny_gym):
+    writer = tiny.world(tiny.backbone(tmp_path / "gpt2", "gpt2"), tiny_gym)
+    source = source_of(writer, gate_mode="none", scheduler_mode="fixed")
+    with pytest.raises(ConfigError, match=r"nothing with model\.method dpf, gate_mode none"):
+        build_optimizer(adapt(writer, source, mode="append"), tiny.config(TrainConfig))

@@ -179,6 +179,12 @@ def test_a_setting_of_the_model_that_is_unknown_is_refused(world, folder):
         load_pool(folder, world.backbone)
 
 
+def test_settings_that_do_not_fit_the_backbone_are_refused_with_the_pools_file(world, folder):
+    edit(folder, lambda config: config["model"].update(prompt_length=300))
+    with pytest.raises(CheckpointError, match=r"config.json: prompt_length \+ max_length must be"):
+        load_pool(folder, world.backbone)
+
+
 def test_a_failed_save_leaves_the_earlier_pool(world, folder, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -213,6 +219,10 @@ def test_a_pool_of_before_that_says_nothing_of_them_is_read(world, folder):
         lambda config: config["tasks"][0].update(name=5),
         lambda config: config["tasks"][0].update(labels=[1, 2]),
         lambda config: config["tasks"][0].update(label_texts="happy"),
+        lambda config: config["tasks"][0].update(label_texts=["happy"]),
+        lambda config: config["tasks"][0].update(kind="classifcation"),
+        lambda config: config["tasks"][0].update(metric="F1"),
+        lambda config: config["tasks"][0].update(name="topic"),
     ],
 )  # fmt: skip
 def test_a_part_of_another_type_is_refused_in_a_sentence(world, folder, change):

@@ -1,8 +1,13 @@
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from dpf_core.config import ModelConfig, RuntimeConfig, TrainConfig
 from dpf_core.errors import ConfigError
 from dpf_core.export.peft_adapter import export_adapters
+from dpf_core.files import read_json
+from dpf_core.loss_balancing import RandomWeights
 from dpf_core.pool_io import read_pool_config
 from pipeline.training import TrainPaths, TrainSettings, run_key, run_training
 from tests import tiny
@@ -18,7 +23,7 @@ def settings(world, start):
     return TrainSettings(
         runtime=tiny.config(RuntimeConfig, num_threads=1),
         backbone=world.backbone.config,
-        model=tiny.config(ModelConfig, init_from=str(start)),
+        model=tiny.config(ModelConfig, init_from=start and str(start)),
         train=tiny.config(TrainConfig, max_steps=2),
     )
 
@@ -46,6 +51,32 @@ def test_checkpoints_of_another_start_belong_to_another_run(world, tiny_gym, ada
     assert key() == first
     export_adapters(world.model(seed=4), adapters)
     assert key() != first
+
+
+def test_checkpoints_of_another_tokenizer_belong_to_another_run(world, tiny_gym, tmp_path):
+    folder = shutil.copytree(world.backbone.directory, tmp_path / "backbone")
+
+    def key():
+        model = tiny.world(tiny.backbone(folder), tiny_gym).model()
+        return run_key(tiny_gym, model, settings(world, None))
+
+    first, path = key(), folder / "tokenizer.json"
+    assert key() == first
+    path.write_text(path.read_text().replace('"dog"', '"cat"', 1))
+    assert key() != first
+
+
+def test_random_weights_raise_no_alarm_of_a_clamp(world, tiny_gym, tmp_path):
+    paths = TrainPaths(
+        gym=tiny_gym, pool=tmp_path / "pool", metrics=tmp_path / "train.json",
+        plots=tmp_path / "plots", checkpoints=tmp_path / "checkpoints",
+    )  # fmt: skip
+    seed = next(i for i in range(999) if RandomWeights(3, seed=i, step=2).weights.min() < 0.1)
+    random = tiny.config(TrainConfig, max_steps=2, loss_balancing="random", seed=seed)
+    run_training(paths, replace(settings(world, None), train=random))
+    metrics = read_json(paths.metrics)
+    assert min(metrics["task_weights"].values()) < 0.1
+    assert metrics["alarms"] == []
 
 
 def test_a_run_cannot_start_from_the_pool_that_it_replaces(world, tiny_gym, tmp_path):

@@ -16,6 +16,7 @@ from dpf_core.gym.spec import check_keys, load_specs
         ({"labels": [True, False]}, "labels must be a list of texts, got [True, False]"),
         ({"labels": ["good", "good"]}, "two or more different"),
         ({"labels": ["good", "good "]}, "two or more different"),
+        ({"labels": ["US", "us"], "metric": "ACC"}, "differ in more than upper and lower case"),
         ({"metric": "Matthew-Correlation"}, "labels must hold 'acceptable'"),
         ({"metric": "Pearson-Correlation"}, "labels must be numbers"),
         ({"labels": None}, "labels must be listed for classification"),
