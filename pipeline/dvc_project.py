@@ -104,7 +104,18 @@ def data_version(entry: Mapping[str, Any]) -> str:
 def code_version(root: Path, stage: Stage) -> str:
     """Return one hash for a stage's command, parameters and source files as they are now."""
     code = {dep: md5_file(root / dep) for dep in stage.code_deps if (root / dep).is_file()}
-    return _digest([stage.cmd, _params(root, stage), code])
+    return _digest([stage.cmd, params(root, stage), code])
+
+
+def params(root: Path, stage: Stage) -> dict[str, Any]:
+    """Return the values of a stage's parameters as they are now, none where the file is wrong."""
+    if not stage.params:
+        return {}
+    try:
+        document = _yaml(root / "params.yaml")
+    except ConfigError:  # the stage says what is wrong; it must not hide the runs of yesterday
+        return {}
+    return {name: _param(document, name) for name in stage.params}
 
 
 def locked_code_version(entry: Mapping[str, Any]) -> str:
@@ -147,16 +158,6 @@ def _paths(entries: Sequence[Any]) -> tuple[str, ...]:
 
 def _overlap(dep: str, out: str) -> bool:
     return Path(dep).is_relative_to(out) or Path(out).is_relative_to(dep)
-
-
-def _params(root: Path, stage: Stage) -> dict[str, Any]:
-    if not stage.params:
-        return {}
-    try:
-        document = _yaml(root / "params.yaml")
-    except ConfigError:  # the stage says what is wrong; it must not hide the runs of yesterday
-        return {}
-    return {name: _param(document, name) for name in stage.params}
 
 
 def _param(document: Mapping[str, Any], dotted: str) -> Any:

@@ -37,8 +37,9 @@ from dpf_core.front_end import FrontEnd
 from dpf_core.gym.reader import Row, TaskRecord, load_manifest, read_split
 from dpf_core.heads import HeadSpec
 from dpf_core.model import DPFModel
-from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
+from dpf_core.pool_io import POOL_FILE, backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
+from pipeline.plots import remove_others
 from pipeline.plots.evaluation import evaluate_plots
 
 
@@ -86,7 +87,7 @@ def run_evaluation(
         examples = encode_rows(test_rows, spec, task_id, model.backbone)
         scores.append(score_task(model, examples, most_frequent_answer(train_rows, spec)))
         dev_sets.append(encode_rows(dev_rows, spec, task_id, model.backbone))
-    metrics = _metrics(model, records, scores)
+    metrics = {"pool_sha256": known["sha256"][POOL_FILE], **_metrics(model, records, scores)}
     alarms: list[Alarm] = []
     if isinstance(model.front_end, FrontEnd):
         metrics |= _front_end(model, model.front_end)
@@ -101,6 +102,7 @@ def run_evaluation(
     with staged_folders(paths.plots, paths.metrics.parent) as (plots, folder):
         evaluate_plots(metrics, plots)
         write_json(folder / paths.metrics.name, metrics)
+        remove_others(paths.plots, plots)
     return metrics
 
 

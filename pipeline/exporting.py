@@ -12,7 +12,7 @@ from dpf_core.config import ExportConfig, RuntimeConfig
 from dpf_core.export.checked_export import export_and_compare
 from dpf_core.files import write_json
 from dpf_core.model import DPFModel
-from dpf_core.pool_io import backbone_config, load_pool, read_pool_config
+from dpf_core.pool_io import POOL_FILE, backbone_config, load_pool, read_pool_config
 from dpf_core.training.determinism import make_deterministic
 
 _SEED = 0
@@ -48,7 +48,7 @@ def run_export(paths: ExportPaths, runtime: RuntimeConfig, config: ExportConfig)
         paths.onnx,
         config=config,
         num_threads=runtime.num_threads,
-        extra={"pool_sha256": pool["sha256"]["pool.safetensors"]},
+        extra={"pool_sha256": pool["sha256"][POOL_FILE]},
     )
     paths.metrics.parent.mkdir(parents=True, exist_ok=True)
     write_json(paths.metrics, metrics)

@@ -45,7 +45,9 @@ def ignored_folders(incoming: Path, *, shown: Path = INCOMING) -> list[str]:
     """
     reasons = {folder.name: why_waiting(folder) for folder in task_folders(incoming)}
     return [
-        f"{shown}/{name} {reason}, so it is ignored." for name, reason in reasons.items() if reason
+        f"{shown}/{name.encode(errors='backslashreplace').decode()} {reason}, so it is ignored."
+        for name, reason in reasons.items()
+        if reason
     ]
 
 

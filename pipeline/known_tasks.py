@@ -7,6 +7,7 @@ from dpf_core.files import read_json
 from dpf_core.gym.catalogue import ALL, load_catalogue
 from dpf_core.gym.config import IngestConfig
 from dpf_core.gym.manifest import MANIFEST_FILE
+from dpf_core.gym.terms import KINDS
 from pipeline.incoming import complete_tasks
 from pipeline.params import PARAMS, load_section
 from pipeline.paths import GYM, INCOMING
@@ -21,10 +22,17 @@ def known_tasks(root: Path) -> set[str]:
     found = complete_tasks(root / INCOMING)
     try:
         config = IngestConfig.from_section(load_section("ingest", root / PARAMS))
-        asked = set(load_catalogue(config.source) if config.tasks == (ALL,) else config.tasks)
+        asked = _asked(config)
     except DPFError:
         asked = _built_tasks(root / GYM)
     return asked | found
+
+
+def _asked(config: IngestConfig) -> set[str]:
+    if config.tasks != (ALL,) and not set(config.tasks) <= set(KINDS):
+        return set(config.tasks)
+    kinds = KINDS if config.tasks == (ALL,) else config.tasks
+    return {name for name, spec in load_catalogue(config.source).items() if spec.kind in kinds}
 
 
 def _built_tasks(folder: Path) -> set[str]:

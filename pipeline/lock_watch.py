@@ -1,11 +1,11 @@
 """Tells Dagster what DVC made without it, so that the graph is right for both ways of running.
 
 After `dvc repro` in a terminal, dvc.lock holds versions that Dagster has not seen. The sensor
-reports them as materialisations with the same versions, metadata and checks that a run would give.
+reports them as materialisations with the same versions, metrics and checks that a run would give.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,26 @@ def dvc_lock(context: dg.SensorEvaluationContext, dvc: DvcRunner) -> dg.SensorRe
         return dg.SensorResult(skip_reason="a run is writing dvc.lock")
     stages = dvc_project.read_stages(dvc.root)
     lock = dvc_project.read_lock(dvc.root)
-    versions = {name: _versions(lock[name]) for name in stages if name in lock}
+    made = [name for name in stages if name in lock and _is_there(dvc.root, stages[name])]
+    versions = {name: _versions(lock[name]) for name in made}
     if context.cursor == (cursor := json.dumps(versions)):
         return dg.SensorResult(skip_reason="dvc.lock did not change")
     new = [name for name in versions if versions[name] != _seen(context.instance, name)]
-    events = [event for name in new for event in _events(dvc.root, stages, lock, name)]
+    declared = _declared(context)
+    events = [event for name in new for event in _events(dvc.root, stages, lock, name, declared)]
     reason = None if new else "Dagster itself wrote what is new in dvc.lock"
     return dg.SensorResult(asset_events=events, cursor=cursor, skip_reason=reason)
+
+
+def _is_there(root: Path, stage: Stage) -> bool:
+    """Tell a stage that was run here from one of which a fresh clone has the lock alone."""
+    return all((root / out).exists() for out in stage.outs)
+
+
+def _declared(context: dg.SensorEvaluationContext) -> set[dg.AssetCheckKey]:
+    """Return the checks that the loaded definitions declare; none where none are loaded."""
+    repository = context.repository_def
+    return set(repository.asset_graph.asset_check_keys) if repository else set()
 
 
 def _versions(entry: Mapping[str, Any]) -> list[str]:
@@ -55,7 +68,11 @@ def _seen(instance: dg.DagsterInstance, stage: str) -> list[str | None]:
 
 
 def _events(
-    root: Path, stages: Mapping[str, Stage], lock: Mapping[str, Mapping[str, Any]], name: str
+    root: Path,
+    stages: Mapping[str, Stage],
+    lock: Mapping[str, Mapping[str, Any]],
+    name: str,
+    declared: Set[dg.AssetCheckKey],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     metrics = _metrics(root, stages[name], lock[name])
     upstream = [up for up in dvc_project.upstream(stages[name], stages) if up in lock]
@@ -65,9 +82,15 @@ def _events(
         metadata={**metadata, "dvc/ran": False},
         tags=_tags(lock, name, upstream),
     )
+    results: dict[str, dg.AssetCheckResult] = {}
     for found in metrics:
-        for result in checks.check_results(name, found).values():
-            yield checks.undeclared(result)
+        results |= checks.check_results(name, found)
+    for result in results.values():
+        yield checks.undeclared(result)
+    if results:  # or the metrics of this version are not there to say what is missing
+        own = {key.name for key in declared if key.asset_key == dg.AssetKey(name)}
+        for lost in sorted(own - results.keys()):
+            yield checks.undeclared(checks.missing_result(dg.AssetCheckSpec(lost, asset=name)))
 
 
 def _metrics(root: Path, stage: Stage, entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -88,6 +111,15 @@ def _tags(
         "dagster/data_version_is_user_provided": "true",
     }
     for up in upstream:
-        tags[f"dagster/input_data_version/{up}"] = dvc_project.data_version(lock[up])
+        tags[f"dagster/input_data_version/{up}"] = _version_read(lock, name, up)
         tags[f"dagster/input_event_pointer/{up}"] = "NULL"
     return tags
+
+
+def _version_read(lock: Mapping[str, Mapping[str, Any]], name: str, up: str) -> str:
+    """Return the version of an upstream asset that a stage read, which may not be the latest."""
+    read = {dep["path"]: dep["md5"] for dep in lock[name].get("deps", ())}
+    made = {out["path"]: out["md5"] for out in lock[up].get("outs", ())}
+    if all(read[path] == made[path] for path in read.keys() & made.keys()):
+        return dvc_project.data_version(lock[up])
+    return "an earlier one"

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from dpf_core.config import SECTIONS
 from dpf_core.config_reading import from_mapping, to_mapping
 from dpf_core.errors import ConfigError, GymError
-from dpf_core.gym.yaml_file import load_yaml_mapping
+from dpf_core.gym.yaml_file import load_yaml_mapping, load_yaml_value
 from dpf_core.naming import nearest
 
 T = TypeVar("T")
@@ -101,8 +99,8 @@ def example_setting(*classes: type) -> str:
 
 def _value(text: str, setting: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # such as a date that there is not
+        return load_yaml_value(text)
+    except ValueError as error:  # also of a date that there is not
         raise ConfigError(
             f"the value of --set must be YAML, got {setting!r}. Quote it, or correct its brackets."
         ) from error

@@ -13,6 +13,7 @@ import jinja2
 
 from dpf_core.errors import DPFError
 from dpf_core.files import read_json, sha256_file, write_text_atomic
+from dpf_core.pool_io import POOL_FILE
 from pipeline import paths
 from pipeline.pages import page_environment, picture
 from pipeline.report_words import (
@@ -58,6 +59,7 @@ def build_report(inputs: ReportInputs) -> str:
     values = {name: _read(getattr(inputs, name), name) for name in _STAGES}
     gym_sha256 = sha256_file(inputs.gym)
     _check_same_gym(values["pool"], gym_sha256, inputs)
+    _check_same_pool(values, inputs)
     try:
         return (
             page_environment(_TEMPLATES, filters=FILTERS)
@@ -94,10 +96,13 @@ def write_report(inputs: ReportInputs, out_dir: Path) -> Path:
 _STAGES = {
     "gym": ("ingest", {"source", "seeds", "tasks"}),
     "pool": ("train", {"backbone", "model", "sha256", "gym_manifest_sha256"}),
-    "onnx": ("export", {"tasks"}),
+    "onnx": ("export", {"tasks", "pool_sha256"}),
     "validate": ("validate", {"tasks", "num_critical", "num_warnings"}),
     "train": ("train", {"steps", "best_step", "rows", "final_losses", "task_weights", "alarms"}),
-    "evaluate": ("evaluate", {"mean_score", "majority_mean_score", "tasks", "alarms"}),
+    "evaluate": (
+        "evaluate",
+        {"mean_score", "majority_mean_score", "tasks", "alarms", "pool_sha256"},
+    ),
     "export": ("export", {"max_abs_diff", "tolerance", "providers", "files"}),
 }
 """Input -> the stage that writes it, and keys without which there is nothing to report."""
@@ -124,6 +129,17 @@ def _check_same_gym(pool: dict[str, Any], gym_sha256: str, inputs: ReportInputs)
             f"the pool must be trained on this gym ({inputs.gym}, SHA-256 {gym_sha256}), got "
             f"{pool['gym_manifest_sha256']} ({inputs.pool}). Run `dvc repro train`."
         )
+
+
+def _check_same_pool(values: dict[str, dict[str, Any]], inputs: ReportInputs) -> None:
+    pool = values["pool"]["sha256"].get(POOL_FILE)
+    for name in ("evaluate", "onnx"):
+        if values[name]["pool_sha256"] != pool:
+            raise DPFError(
+                f"{getattr(inputs, name)} must be made of this pool ({inputs.pool}, {POOL_FILE} "
+                f"with SHA-256 {pool}), got one of {values[name]['pool_sha256']}. Run `dvc repro "
+                f"{_STAGES[name][0]}`."
+            )
 
 
 def _figures(inputs: ReportInputs) -> dict[str, dict[str, str]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -38,6 +38,8 @@ from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.determinism import make_deterministic
 from dpf_core.training.loop import Progress, TrainResult, train
 from dpf_core.training.processes import SINGLE, Processes
+from pipeline.exclusive import exclusive
+from pipeline.plots import remove_others
 from pipeline.plots.training import train_plots
 
 _LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
@@ -67,7 +69,11 @@ class TrainPaths:
 
 
 def run_training(
-    paths: TrainPaths, settings: TrainSettings, processes: Processes = SINGLE
+    paths: TrainPaths,
+    settings: TrainSettings,
+    processes: Processes = SINGLE,
+    *,
+    before_writing: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Train a pool on a gym, write it, and return its metrics.
 
@@ -75,12 +81,26 @@ def run_training(
         paths: What is read and written.
         settings: Of the pool.
         processes: That train it together; the first one writes, prints, and shows how far it is.
+        before_writing: Called after training; what it raises leaves checkpoints and outputs alone.
 
     Raises:
-        DPFError: A setting, the gym or the backbone is wrong; nothing is written then.
+        DPFError: A setting, the gym or the backbone is wrong, or another training into the same
+            folder is under way; nothing is written then.
         OSError: An output cannot be written; earlier outputs are untouched.
     """
     _check_start(settings.model.init_from, paths.pool)
+    if not processes.is_first:
+        return _train(paths, settings, processes, before_writing)
+    with exclusive(paths.checkpoints, "train into a folder"):
+        return _train(paths, settings, processes, before_writing)
+
+
+def _train(
+    paths: TrainPaths,
+    settings: TrainSettings,
+    processes: Processes,
+    before_writing: Callable[[], None],
+) -> dict[str, Any]:
     make_deterministic(num_threads=settings.runtime.num_threads, seed=settings.train.seed)
     records = load_manifest(paths.gym).tasks
     backbone = load_backbone(settings.backbone, device=settings.runtime.device)
@@ -102,6 +122,7 @@ def run_training(
             checkpoints=checkpoints, on_step=on_step, processes=processes,
         )  # fmt: skip
     metrics = _metrics(model, result, counts, settings.train)
+    before_writing()
     if processes.is_first:
         _say(result)
         _write(paths, model, result, metrics, settings.train)
@@ -124,6 +145,7 @@ def _write(
         save_pool(pool, model, extra=rows)
         _write_plots(plots, result)
         write_json(folder / paths.metrics.name, metrics)
+        remove_others(paths.plots, plots)
 
 
 def load_training_sets(

@@ -1,5 +1,6 @@
 """Reading YAML strictly: one mapping a file, no key twice, messages that name file and line."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,17 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _NumbersLoader(_StrictLoader):
+    """A strict loader to which 5e-05, as DVC writes it, is a number; YAML 1.1 calls it a text."""
+
+
+_NumbersLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
 class _PlainLoader(_StrictLoader):
     """A strict loader without aliases: a few of them, nested, stand for more than memory holds."""
 
@@ -75,7 +87,19 @@ def load_yaml_mapping(path: Path, where: str) -> dict[str, Any]:
     Raises:
         GymError: The file cannot be read, is not YAML, repeats a key, or is not a mapping.
     """
-    return _read(path, where, _StrictLoader)[0]
+    return _read(path, where, _NumbersLoader)[0]
+
+
+def load_yaml_value(text: str) -> Any:
+    """Return the value that a text stands for, as in a file of `load_yaml_mapping`.
+
+    Raises:
+        ValueError: It is no YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_NumbersLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def load_plain_yaml(path: Path, where: str) -> YamlFile:

@@ -8,9 +8,11 @@ from pipeline.params import load_config
 from pipeline.paths import EVALUATE_METRICS, EVALUATE_PLOTS, GYM, POOL
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
+from pipeline.steady import steady
 
 
 @in_one_sentence("evaluate")
+@steady()
 def main() -> int:
     """Write the metrics and plots of data/pool and return the exit code."""
     paths = EvaluatePaths(gym=GYM, pool=POOL, metrics=EVALUATE_METRICS, plots=EVALUATE_PLOTS)

@@ -8,9 +8,11 @@ from pipeline.params import load_config
 from pipeline.paths import EXPORT_METRICS, GYM, ONNX, POOL
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
+from pipeline.steady import steady
 
 
 @in_one_sentence("export")
+@steady()
 def main() -> int:
     """Write data/onnx and its metrics, and return the exit code."""
     paths = ExportPaths(gym=GYM, pool=POOL, onnx=ONNX, metrics=EXPORT_METRICS)

@@ -15,9 +15,11 @@ from pipeline.params import load_section
 from pipeline.paths import GYM, INCOMING
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
+from pipeline.steady import steady
 
 
 @in_one_sentence("ingest")
+@steady()
 def main() -> int:
     """Write data/gym and return the exit code."""
     config = IngestConfig.from_section(load_section("ingest"))

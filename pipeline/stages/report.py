@@ -6,9 +6,11 @@ from pipeline.paths import REPORT
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
 from pipeline.report import ReportInputs, write_report
+from pipeline.steady import steady
 
 
 @in_one_sentence("report")
+@steady()
 def main() -> int:
     """Write data/report/index.html and return the exit code."""
     page = write_report(ReportInputs(), REPORT)

@@ -4,11 +4,21 @@ import shutil
 import sys
 
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
+from dpf_core.errors import GymError
+from dpf_core.files import read_json
 from pipeline.params import load_config
-from pipeline.paths import GYM, POOL, TRAIN_CHECKPOINTS, TRAIN_METRICS, TRAIN_PLOTS
+from pipeline.paths import (
+    GYM,
+    POOL,
+    TRAIN_CHECKPOINTS,
+    TRAIN_METRICS,
+    TRAIN_PLOTS,
+    VALIDATE_METRICS,
+)
 from pipeline.pipes import report as report_to_dagster
 from pipeline.processes import in_one_voice, is_launched, joined, launch
 from pipeline.refusals import in_one_sentence
+from pipeline.steady import steady
 from pipeline.training import TrainPaths, TrainSettings, run_training
 
 
@@ -28,13 +38,23 @@ def main() -> int:
         model=load_config(ModelConfig),
         train=load_config(TrainConfig),
     )
-    with joined(runtime) as processes:
-        metrics = run_training(paths, settings, processes)
+    _check_validated()
+    with joined(runtime) as processes, steady() as check_inputs:
+        metrics = run_training(paths, settings, processes, before_writing=check_inputs)
         if processes.is_first:
             if TRAIN_CHECKPOINTS.exists():
                 shutil.rmtree(TRAIN_CHECKPOINTS)  # of this run and of abandoned ones
             report_to_dagster({name: metrics[name] for name in ("steps", "dev_mean_score")})
     return 0
+
+
+def _check_validated() -> None:
+    """Refuse a gym that validation refused: whoever runs this stage alone runs past its exit."""
+    if count := read_json(VALIDATE_METRICS)["num_critical"]:
+        raise GymError(
+            f"the gym must have no critical finding, got {count} ({VALIDATE_METRICS}). Mend what "
+            "`dvc repro validate` names."
+        )
 
 
 if __name__ == "__main__":

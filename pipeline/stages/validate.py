@@ -7,6 +7,7 @@ from pipeline.params import load_section
 from pipeline.paths import GYM, VALIDATE_METRICS, VALIDATION, VALIDATION_MEMORY
 from pipeline.pipes import report as report_to_dagster
 from pipeline.refusals import in_one_sentence
+from pipeline.steady import steady
 from pipeline.validation import validate_gym
 from pipeline.validation_config import ValidateConfig
 from pipeline.validation_page import write_pages
@@ -15,6 +16,7 @@ from pipeline.validation_words import say_findings
 
 
 @in_one_sentence("validate")
+@steady()
 def main() -> int:
     """Validate data/gym, write the JSON report and the pages, and return the exit code."""
     config = ValidateConfig.from_section(load_section("validate"))

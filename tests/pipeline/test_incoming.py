@@ -1,7 +1,10 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from dpf_core.gym import incoming as core_incoming
-from pipeline.incoming import complete_tasks, incoming_tasks
+from pipeline.incoming import complete_tasks, ignored_folders, incoming_tasks
 
 
 @pytest.mark.parametrize(
@@ -73,3 +76,27 @@ def test_a_task_that_cannot_be_read_is_ignored_with_the_reason(tmp_path, monkeyp
     assert found.keys() == {"good"}
     assert ignored == ["data/incoming/bad cannot be read: Permission denied. Correct it."]
     assert complete_tasks(tmp_path) == {"good", "bad"}
+
+
+def test_a_folder_that_cannot_be_entered_hides_no_other(tmp_path, monkeypatch):
+    for task in ("good", "bad"):
+        (tmp_path / task).mkdir()
+        for file in ("task.yaml", "train.tsv"):
+            (tmp_path / task / file).write_text("x\n")
+    is_file = Path.is_file
+
+    def refused(path):
+        if path.parent.name == "bad":
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    found, ignored = incoming_tasks(tmp_path)
+    assert found.keys() == complete_tasks(tmp_path) == {"good"}
+    assert ignored == ["data/incoming/bad cannot be read: Permission denied, so it is ignored."]
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_named_in_signs_that_are(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    (sentence,) = ignored_folders(tmp_path)
+    assert sentence.encode().startswith(b"data/incoming/caf\\udce9 has a name with signs that")

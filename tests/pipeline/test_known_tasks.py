@@ -24,6 +24,13 @@ def test_the_word_all_is_the_sources_whole_catalogue(root):
     assert len(known_tasks(root)) >= 10
 
 
+def test_kinds_are_the_catalogues_tasks_of_these_kinds(root):
+    (root / "params.yaml").write_text(PARAMS.format(tasks="all"))
+    every = known_tasks(root)
+    (root / "params.yaml").write_text(PARAMS.format(tasks="[multiple_choice]"))
+    assert {"trivia", "geography_questions"} == known_tasks(root) < every
+
+
 def test_an_own_task_comes_on_top(root):
     (root / "params.yaml").write_text(PARAMS.format(tasks="[one]"))
     (root / "data/incoming/mine").mkdir(parents=True)

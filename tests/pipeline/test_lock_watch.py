@@ -1,9 +1,11 @@
+import shutil
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from dpf_core.errors import ConfigError
+from pipeline import dvc_project
 from pipeline.assets import build_assets
 from pipeline.automation import RETRAIN
 from pipeline.definitions import build_definitions
@@ -32,9 +34,11 @@ def instance():
         yield ephemeral
 
 
-def tick(root, instance, cursor=None):
+def tick(root, instance, cursor=None, definitions=None):
     runner = DvcRunner(project_dir=str(root))
-    with dg.build_sensor_context(instance, cursor, resources={"dvc": runner}) as context:
+    with dg.build_sensor_context(
+        instance, cursor, resources={"dvc": runner}, definitions=definitions
+    ) as context:
         return dvc_lock(context)
 
 
@@ -74,6 +78,41 @@ def test_a_running_stage_is_waited_for(toy, instance):
     job = build_definitions(toy).resolve_job_def(RETRAIN)
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     assert "a run is writing" in tick(toy, instance).skip_reason.skip_message
+
+
+def test_an_asset_that_read_an_earlier_version_is_reported_as_such(toy, instance):
+    lock = toy / "dvc.lock"
+    text, made = lock.read_text(), dvc_project.read_lock(toy)["ingest"]["outs"][0]["md5"]
+    lock.write_text(text.replace(f"md5: {made}", f"md5: {'0' * 32}.dir", 1))
+    try:
+        events = tick(toy, instance).asset_events
+    finally:
+        lock.write_text(text)
+    read = {
+        event.asset_key.path[-1]: event.tags["dagster/input_data_version/ingest"]
+        for event in events
+        if isinstance(event, dg.AssetMaterialization) and event.asset_key.path[-1] != "ingest"
+    }
+    assert read == {"validate": "an earlier one", "train": "an earlier one"}
+
+
+def test_a_clone_with_the_lock_alone_has_made_nothing(toy, tmp_path, instance):
+    shutil.copytree(toy, clone := tmp_path / "clone", ignore=shutil.ignore_patterns("gym", "pool"))
+    names = [event.asset_key.path[-1] for event in tick(clone, instance).asset_events]
+    assert set(names) == {"validate"}  # whose metrics file is in Git
+
+
+def test_the_check_of_a_task_that_is_gone_becomes_a_warning(toy, instance):
+    definitions = dg.Definitions(
+        assets=build_assets(toy, ["first", "gone"]),
+        resources={"dvc": DvcRunner(project_dir=str(toy))},
+    )
+    found = {
+        event.check_name: event.passed
+        for event in tick(toy, instance, definitions=definitions).asset_events
+        if isinstance(event, dg.AssetCheckEvaluation)
+    }
+    assert found == {"task_first": True, "task_gone": False, "no_warnings": True, "no_alarms": True}
 
 
 def test_metrics_that_are_not_those_of_the_lock_are_not_shown(toy, instance):

@@ -8,7 +8,7 @@ from dpf_core.config import (
     TrainConfig,
 )
 from dpf_core.errors import ConfigError
-from pipeline.params import load_config, load_params, parse_overrides
+from pipeline.params import load_config, load_params, load_section, parse_overrides
 
 
 @pytest.fixture
@@ -67,6 +67,17 @@ def test_an_override_of_a_section_that_the_command_does_not_read_is_refused():
 
 def test_an_override_is_read_as_yaml():
     assert parse_overrides(["train.max_steps=5"], TrainConfig) == {"train": {"max_steps": 5}}
+
+
+def test_a_number_as_dvc_writes_it_is_a_number(params):
+    path = params("train: {backbone_learning_rate: 1e-05}\n")
+    assert load_section("train", path) == {"backbone_learning_rate": 1e-5}
+    assert load_section("train", params("train: {a: 9e44f64c, b: 1e-3x}\n")) == {
+        "a": "9e44f64c", "b": "1e-3x",
+    }  # fmt: skip
+    assert parse_overrides(["train.weight_decay=5e-2"], TrainConfig) == {
+        "train": {"weight_decay": 0.05}
+    }
 
 
 @pytest.mark.parametrize("cls", SECTIONS)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dpf_core.errors import DPFError
+from pipeline.plots import remove_others
 from pipeline.plots.evaluation import draw_scheduler, evaluate_plots
 from pipeline.plots.history import (
     HISTORY_HEADER,
@@ -120,3 +121,12 @@ def test_labels_keep_their_order_and_distance():
 def test_a_long_name_keeps_both_ends():
     assert shorten("superglue-multirc", 9) == "supe…tirc"
     assert shorten("trec", 4) == "trec"
+
+
+def test_a_figure_that_a_new_run_does_not_draw_goes(tmp_path):
+    for folder, names in (("old", ("scores", "scheduler")), ("fresh", ("scores",))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.png").write_bytes(b"png")
+    remove_others(tmp_path / "old", tmp_path / "fresh")
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["scores.png"]

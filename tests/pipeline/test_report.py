@@ -238,3 +238,19 @@ def test_the_usage_example_is_python_and_ten_lines():
 )
 def test_numbers_and_names_are_written(name, value, text):
     assert FILTERS[name](value) == text
+
+
+@pytest.mark.parametrize(("name", "stage"), [("evaluate", "evaluate"), ("onnx", "export")])
+def test_scores_or_files_of_another_pool_are_refused(inputs, name, stage):
+    change(getattr(inputs, name), pool_sha256="abc")
+    with pytest.raises(DPFError, match=rf"must be made of this pool .*of abc.*dvc repro {stage}"):
+        build_report(inputs)
+
+
+def test_a_part_of_the_test_files_is_not_called_the_whole(inputs):
+    assert "scored on its whole test file" in text_of(build_report(inputs))
+    tasks = read_json(inputs.evaluate)["tasks"]
+    change(inputs.evaluate, tasks=[task | {"num_test_rows": 10} for task in tasks])
+    page = text_of(build_report(inputs))
+    assert "scored on a part of its test file, drawn with a seed (140 of " in page
+    assert "whole test file" not in page

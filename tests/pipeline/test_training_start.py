@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from dpf_core.config import ModelConfig, RuntimeConfig, TrainConfig
-from dpf_core.errors import ConfigError
+from dpf_core.errors import ConfigError, ProcessError
 from dpf_core.export.peft_adapter import export_adapters
 from dpf_core.files import read_json
 from dpf_core.loss_balancing import RandomWeights
@@ -82,3 +82,23 @@ def test_random_weights_raise_no_alarm_of_a_clamp(world, tiny_gym, tmp_path):
 def test_a_run_cannot_start_from_the_pool_that_it_replaces(world, tiny_gym, tmp_path):
     with pytest.raises(ConfigError, match="another folder than the pool that is trained"):
         train(world, tiny_gym, tmp_path, tmp_path / "here" / ".." / "pool")
+
+
+def test_a_second_training_into_a_folder_is_refused_and_an_interrupted_one_keeps_its_checkpoint(
+    world, tiny_gym, tmp_path
+):
+    paths = TrainPaths(
+        gym=tiny_gym, pool=tmp_path / "pool", metrics=tmp_path / "train.json",
+        plots=tmp_path / "plots", checkpoints=tmp_path / "checkpoints",
+    )  # fmt: skip
+    long = replace(settings(world, None), train=tiny.config(TrainConfig, max_steps=5))
+
+    def second():
+        run_training(paths, long)
+
+    with pytest.raises(ProcessError, match="one run at a time must train into a folder"):
+        run_training(paths, long, before_writing=second)
+    assert [path for path in paths.checkpoints.rglob("*") if path.name != ".lock"]
+    assert not paths.pool.exists()
+    run_training(paths, long)
+    assert read_pool_config(paths.pool)

@@ -56,7 +56,7 @@ def write_toy_project(root: Path) -> Path:
         (root / folder).mkdir(parents=True)
     (root / "data/incoming/first/task.yaml").write_text("{}\n")
     (root / "data/incoming/first/train.tsv").write_text("a\tb\n")
-    (root / "params.yaml").write_text("ingest: {seed: 13}\n")
+    (root / "params.yaml").write_text("ingest: {seed: 13, rate: 5.0e-5}\n")
     for name, body in _BODIES.items():
         (root / f"{name}.py").write_text(_STAGE.format(name=name, body=body))
     stages = {name: _stage(name) for name in _BODIES}
