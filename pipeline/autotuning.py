@@ -96,7 +96,8 @@ def run_autotune(gym: Path, settings: TrainSettings, choices: Choices) -> dict[s
     more = variations(best, batch_tokens=choices.batch_tokens, num_threads=choices.num_threads)
     if len(more) > 1:
         rounds.append(_measure(more, workload, choices))
-        best = recommended(rounds[1], current).combination
+        if any(measurement.runs for measurement in rounds[1]):  # or the first round's stays
+            best = recommended(rounds[1], current).combination
     reference = next(m for m in rounds[0] if m.runs)
     return {
         "backbone": settings.backbone.name,

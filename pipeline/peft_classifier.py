@@ -125,6 +125,7 @@ class PeftClassifier:
                 seed=self.seed,
                 **arguments,
             )
+            settings._n_gpu = min(settings.n_gpu, 1)  # or each step takes a batch for each GPU
             trainer = Trainer(
                 model=self.model,
                 args=settings,

@@ -4,8 +4,8 @@ A repository is read as data: as the head of its README states, or, on the hub's
 which has no README, by the place of each file. A loading script is neither fetched nor run.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,6 +22,9 @@ _CURE = (
     f"Use the hub's parquet export (revision {EXPORT}) in crossfit/hub.tsv, or the source mirror."
 )
 
+_SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.\w+")
+"""How the hub names one of several files of a split."""
+
 Files = dict[str, list[str]]
 """The paths of a configuration's data files by split."""
 
@@ -30,7 +33,8 @@ def data_files(entry: HubEntry, repository: Repository) -> Files:
     """Return the data files of the entry's configuration, by the hub's names of the splits.
 
     Raises:
-        GymError: The repository has a loading script instead of data, or lacks the configuration.
+        GymError: The repository has a loading script instead of data, lacks the configuration, or,
+            as an export, a file of it.
     """
     paths = repository.paths()
     script = f"{PurePosixPath(entry.hub_id).name}.py"
@@ -40,7 +44,7 @@ def data_files(entry: HubEntry, repository: Repository) -> Files:
             f"script {script}, which is never run. {_CURE}"
         )
     if README not in paths:
-        return _choose(entry, _exported(paths))
+        return _without_gaps(_choose(entry, _exported(paths)))
     return _choose(entry, _stated(repository, paths))
 
 
@@ -48,12 +52,12 @@ def load_split(repository: Repository, split: str, paths: Sequence[str], where: 
     """Return a `datasets.Dataset` of one split; its rows stay on disk.
 
     Raises:
-        GymError: A file is damaged or of a kind that is not read, or there are more or fewer rows
-            than the README states.
+        GymError: A file is damaged, missing among its shards, or of a kind that is not read.
     """
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
+    _check_shards(repository, paths, where)
     folder = repository.fetch(paths)
     files = {split: [str(folder / path) for path in paths]}
     try:
@@ -65,6 +69,18 @@ def load_split(repository: Repository, split: str, paths: Sequence[str], where: 
             f"{', '.join(paths)}). Remove the copy in the cache so that it is downloaded again, or "
             "use the source mirror."
         ) from error
+
+
+def _check_shards(repository: Repository, paths: Sequence[str], where: str) -> None:
+    """Refuse a split of which the hub's numbering says that a file is missing."""
+    shards = [found.groups() for path in paths if (found := _SHARD.fullmatch(path))]
+    for stem, total in {(stem, total) for stem, _, total in shards}:
+        have = {number for other, number, of in shards if (other, of) == (stem, total)}
+        if len(have) != int(total):
+            raise GymError(
+                f"{where}: {repository.name} must have all {int(total)} files {stem}-*-of-{total}, "
+                f"got {len(have)}. Download the rest, or use the source mirror."
+            )
 
 
 def _reader(paths: Sequence[str], where: str) -> str:
@@ -85,6 +101,19 @@ def _exported(paths: Sequence[str]) -> dict[str, Files]:
         if path.suffix == ".parquet" and len(path.parts) == 3:
             config, split, _ = path.parts
             found.setdefault(config, {}).setdefault(split, []).append(str(path))
+    return found
+
+
+def _without_gaps(found: Files) -> Files:
+    """Return the files of an export, of which those of a split are numbered from 0000."""
+    for split, files in found.items():
+        names = sorted(PurePosixPath(path).name for path in files)
+        if names != [f"{number:04}.parquet" for number in range(len(names))]:
+            raise GymError(
+                f"an export of the hub must hold the split {split!r} as files from 0000.parquet on "
+                f"without a gap, got {', '.join(names[:5])}. Download the rest, or use the source "
+                "mirror."
+            )
     return found
 
 
@@ -113,11 +142,18 @@ def _stated(repository: Repository, paths: Sequence[str]) -> dict[str, Files]:
         raise _unclear(repository, "none")
     return {
         config: {
-            split: [path for path in paths if any(fnmatchcase(path, glob) for glob in globs)]
+            split: [path for path in paths if any(_matches(path, glob) for glob in globs)]
             for split, globs in splits.items()
         }
         for config, splits in patterns.items()
     }
+
+
+def _matches(path: str, glob: str) -> bool:
+    """Tell whether a path is meant, as `datasets` reads patterns: only ** crosses folders."""
+    from fsspec.utils import glob_translate  # type: ignore[import-untyped]
+
+    return re.match(glob_translate(glob), path) is not None
 
 
 def _unclear(repository: Repository, got: str) -> GymError:

@@ -36,9 +36,9 @@ def find_leaks(gym: Path, *, min_similarity: float = 0.8, jobs: int = 1) -> Leak
 
     A target's row leaks if its words are those of a training row of the source, or if one training
     row holds at least `min_similarity` of its word trigrams; case, punctuation and CrossFit's field
-    marks aside. Trigrams that more than MAX_SHINGLE_ROWS rows share are phrasing and do not count;
-    of long rows a fixed sample of SKETCH_SIZE counts; a row with fewer than MIN_SHINGLES leaks only
-    word for word.
+    marks aside. Of long rows a fixed sample of SKETCH_SIZE trigrams counts. Those that more than
+    MAX_SHINGLE_ROWS samples hold are phrasing and are left out of them; a row of which fewer than
+    MIN_SHINGLES remain leaks only word for word.
 
     Args:
         gym: A built gym.

@@ -238,7 +238,7 @@ def recommended(measurements: Sequence[Measurement], current: Combination) -> Me
     fastest = min(measurement.train_seconds for measurement in measurements)
     if fastest == float("inf"):
         reasons = {"memory": "out of memory", "limit": "out of time", "slow": "too slow"}
-        ended = [reasons[m.ended] for m in measurements if m.ended is not None]
+        ended = dict.fromkeys(reasons[m.ended] for m in measurements if m.ended is not None)
         raise ConfigError(
             f"at least one combination must run to its end, got {', '.join(ended)}. Raise the time "
             "limit; where memory is short lower backbone.batch_tokens, backbone.max_length or "

@@ -66,7 +66,11 @@ class Stopwatch:
 
 
 def alternate(
-    sides: Mapping[str, Callable[[int], object]], *, repeats: int, warmup: int = 1
+    sides: Mapping[str, Callable[[int], object]],
+    *,
+    repeats: int,
+    warmup: int = 1,
+    wait: Callable[[], object] = lambda: None,
 ) -> Turns:
     """Run all sides in turn, `repeats` times, and return what they took.
 
@@ -74,12 +78,15 @@ def alternate(
         sides: Name to work; it gets the number of the turn, from 0, the warm-up's included.
         repeats: Measured turns.
         warmup: Turns before them that do not count.
+        wait: Ends when the device has done what was asked of it; a GPU goes on in the background.
     """
     turns = Turns.empty(*sides)
     for turn in range(warmup + repeats):
         for side, work in sides.items():
+            wait()
             stopwatch = Stopwatch()
             work(turn)
+            wait()
             if turn >= warmup:
                 turns.note(side, stopwatch)
     return turns

@@ -63,6 +63,8 @@ class _Duel:
     turns: Turns = field(default_factory=lambda: Turns.empty(OURS, PEFT))
     gemm: list[float] = field(default_factory=list)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    trained: list[Examples] = field(default_factory=list)
+    """Our batches as they were trained."""
 
     def on_step(self, done: int) -> None:
         turn, rest = divmod(done, self.turn_steps)
@@ -82,6 +84,7 @@ class _Duel:
         stopwatch = Stopwatch()
         for examples in self.batches[first : first + self.turn_steps]:
             self.own.advance(examples)
+            self.trained.append(examples)
         wait_for(self.settings.device)
         if turn:
             self.gemm.append(rate)
@@ -119,7 +122,7 @@ def duel(
     fight = _Duel(OwnTraining(model, train_sets, config), steps, turn_steps, settings, gemm_sizes)
     peer.train(fight.on_step)
     after = held_out_quality(model, held_out), peer.held_out_quality()
-    own_rows = [row for examples in steps for row in _row_ids(workload, examples)]
+    own_rows = [row for examples in fight.trained for row in _row_ids(workload, examples)]
     tokens = [count_tokens(examples, settings.prompt_length) for examples in steps]
     padded = sum(count_padded_tokens(examples, settings.prompt_length) for examples in steps)
     return DuelResult(

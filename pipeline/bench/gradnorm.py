@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +15,7 @@ from dpf_core.config import LossBalancing, TrainConfig
 from dpf_core.examples import TaskExamples
 from dpf_core.training.step import StepResult
 from pipeline.bench.clock import Turns, alternate, summary
+from pipeline.bench.gemm import wait_for
 from pipeline.bench.ours import (
     OwnTraining,
     batches,
@@ -78,7 +80,7 @@ def _take_turns(
     steps = batches(workload, train_sets)
     trainings = _sides(workload, backbone, train_sets, settings)
     sides = {name: steps_of(trainings[name], steps) for name in (*others, GRADNORM)}
-    return alternate(sides, repeats=len(steps) - 1)
+    return alternate(sides, repeats=len(steps) - 1, wait=partial(wait_for, settings.device))
 
 
 def _sides(

@@ -27,6 +27,10 @@ def describe_machine(*, device: str = "cpu") -> dict[str, Any]:
         "device": device,
         "versions": {package: _version(package) for package in _PACKAGES},
     }
+    if device.startswith("cuda"):
+        import torch
+
+        found["gpu"] = torch.cuda.get_device_name()
     return found | {flag: flag in flags for flag in FLAGS}
 
 

@@ -37,8 +37,13 @@ def resident_mb() -> float | None:
     return _status("VmRSS") if _STATUS.is_file() else None
 
 
-def reset_peak() -> bool:
+def reset_peak(device: str = "cpu") -> bool:
     """Let `peak_mb` count from now on, and return whether the system can do that."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        return True
     try:
         _CLEAR.write_text(_RESET_PEAK)
     except OSError:

@@ -7,6 +7,7 @@ no row in any batch.
 
 import dataclasses
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,6 +19,7 @@ from dpf_core.config import TrainConfig
 from dpf_core.gym.terms import CLASSIFICATION
 from dpf_core.heads import HeadSpec
 from pipeline.bench.clock import alternate, summary
+from pipeline.bench.gemm import wait_for
 from pipeline.bench.machine import describe_machine
 from pipeline.bench.memory import run_apart
 from pipeline.bench.ours import OwnTraining, batches, encode_all, new_model, open_backbone, steps_of
@@ -117,7 +119,7 @@ def _times(
         name: steps_of(new_training(workload, backbone, settings, *shape), steps)
         for name, shape in shapes.items()
     }
-    turns = alternate(sides, repeats=len(steps) - 1)
+    turns = alternate(sides, repeats=len(steps) - 1, wait=partial(wait_for, settings.device))
     first, *others = shapes
     result: dict[str, Any] = {
         f"{axis}_step_seconds": {name: turns.median(name) for name in shapes},

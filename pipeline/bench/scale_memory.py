@@ -34,7 +34,7 @@ def measure(request: dict[str, Any]) -> dict[str, float]:
     shape = request["num_tasks"], request["pool_size"]
     training = new_training(workload, backbone, settings, *shape)
     built = peak_mb(settings.device)
-    reset_peak()  # where it cannot, the peak while training is that of all
+    reset_peak(settings.device)  # where it cannot, the peak while training is that of all
     for examples in batches(workload, train_sets):
         training.advance(examples)
     trained = peak_mb(settings.device)

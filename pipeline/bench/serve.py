@@ -5,6 +5,8 @@ one at the start of training, since no value changes what a graph costs. The who
 answer, backbone and head included, stands beside, so that the front end's share can be seen.
 """
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -18,6 +20,7 @@ from dpf_core.export.onnx_export import FRONT_END_FILE, export_onnx
 from dpf_core.export.onnx_session import open_session
 from dpf_core.model import Batch, DPFModel
 from pipeline.bench.clock import alternate, summary
+from pipeline.bench.gemm import wait_for
 from pipeline.bench.ours import batches, encode_all, new_model, open_backbone
 from pipeline.bench.settings import BenchSettings
 from pipeline.bench.workload import about, hash_row_ids, load_workload
@@ -40,6 +43,7 @@ def bench_serve(gym: Path, settings: BenchSettings, *, repeats: int) -> dict[str
         max_train_rows=200,
         held_out_rows=1,
     )
+    settings = replace(settings, precision="fp32")  # as the exported files are
     torch.set_num_threads(settings.num_threads)
     backbone = open_backbone(settings)
     train_sets = encode_all(workload.train_rows, workload.tasks, backbone)
@@ -61,7 +65,7 @@ def bench_serve(gym: Path, settings: BenchSettings, *, repeats: int) -> dict[str
         TORCH: lambda turn: _front_end(model, parts[turn]),
         ANSWER: lambda turn: _answer(model, parts[turn]),
     }
-    turns = alternate(sides, repeats=repeats)
+    turns = alternate(sides, repeats=repeats, wait=partial(wait_for, settings.device))
     ids = [workload.row_id(*pair) for s in range(workload.num_steps) for pair in workload.batch(s)]
     ratios = turns.ratios(TORCH, ONNX)
     return {

@@ -1,5 +1,6 @@
 """`dpf bench train`: our training against PEFT and the Trainer, on the same rows."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,12 @@ from pipeline.bench.workload import Workload, about, load_workload
 
 FLOP_PER_PARAMETER_AND_TOKEN = 4
 """Two forward and two backward: a frozen weight has no gradient of its own."""
+
+_MEMORY = (
+    "greatest resident memory of a process that trains, absolute: interpreter and libraries "
+    "included; above_imports leaves out what it held before it loaded a model"
+)
+_MEMORY_ON_A_GPU = "most memory that torch has allocated on the GPU"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,12 +138,13 @@ def _limit(
     """Return MFU: 4 FLOP a parameter and real token, over the matrix products' rate beside it."""
     parameters = count_parameters(backbone)
     peaks: dict[str, float | None] = {"fp32": None, "bf16": None}
-    peaks[settings.precision] = median(done.gemm_gflops)
+    peaks[settings.precision], fp32 = median(done.gemm_gflops), done.gemm_gflops
     if settings.precision == "bf16":
-        peaks["fp32"] = gemm_gflops("fp32", settings.device, plan.gemm_sizes)
+        fp32 = [gemm_gflops("fp32", settings.device, plan.gemm_sizes)] * len(done.gemm_gflops)
+        peaks["fp32"] = fp32[0]
     return {
-        "mfu": _mfu(done, OURS, parameters),
-        "mfu_peft_fp32": _mfu(done, PEFT, parameters),
+        "mfu": _mfu(done, OURS, parameters, done.gemm_gflops),
+        "mfu_peft_fp32": _mfu(done, PEFT, parameters, fp32),
         "mfu_precision": settings.precision,
         "num_parameters": parameters,
         "flop_per_parameter_and_token": FLOP_PER_PARAMETER_AND_TOKEN,
@@ -145,9 +153,10 @@ def _limit(
     }
 
 
-def _mfu(done: DuelResult, side: str, parameters: int) -> float:
+def _mfu(done: DuelResult, side: str, parameters: int, peaks: Sequence[float]) -> float:
+    """Return the median share of the machine's peak, in GFLOP a second, over the turns."""
     flop = FLOP_PER_PARAMETER_AND_TOKEN * parameters
-    turns = zip(done.tokens, done.turns.seconds[side], done.gemm_gflops, strict=True)
+    turns = zip(done.tokens, done.turns.seconds[side], peaks, strict=True)
     return median(flop * tokens / seconds / (peak * 1e9) for tokens, seconds, peak in turns)
 
 
@@ -177,9 +186,7 @@ def _memory(gym: Path, settings: BenchSettings, amount: dict[str, Any]) -> dict[
         "peak_memory_ratio_above_imports": (
             above[OURS] / above["peft_fp32"] if above["peft_fp32"] > 0 else None
         ),
-        "peak_memory_meaning": "greatest resident memory of a process that trains, absolute: "
-        "interpreter and libraries included; above_imports leaves out what it held before it "
-        "loaded a model",
+        "peak_memory_meaning": _MEMORY_ON_A_GPU if settings.device.startswith("cuda") else _MEMORY,
         "peak_memory_mb_ours": ours["peak_mb"],
         "peak_memory_mb_peft_fp32": peer["peak_mb"],
         "peak_memory_mb_ours_before_model": ours["before_model_mb"],

@@ -28,7 +28,7 @@ from pipeline.science.lock import alone
 from pipeline.science.records import damaged, read_record
 from pipeline.science.running import key_of_source, make_sources
 from pipeline.science.settings import ScienceSettings
-from pipeline.science.status import checked_rows, recorded_key
+from pipeline.science.status import checked_origin, checked_rows, recorded_key
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
 from pipeline.training import load_training_sets
@@ -139,10 +139,13 @@ def current_append(settings: ScienceSettings, layout: Layout) -> Json | None:
     if sweep.method.source is not None:
         told = read_record(layout.source_record(sweep.method.source))
         source = recorded_key(told, settings, sweep.method.source, rows)
-    if sweep.chosen is None or source is None:
+    environment = recorded_environment(record)
+    weights = environment.backbone_sha256
+    is_stale = sweep.origin != checked_origin(settings, layout, name, rows, weights)
+    if sweep.chosen is None or source is None or is_stale:
         return None
     point = sweep.method.sweep[sweep.chosen]
-    setup = method_setup(settings, sweep.method, point, recorded_environment(record), source)
+    setup = method_setup(settings, sweep.method, point, environment, source)
     targets = [rows.data.get((target, seed)) for target in settings.gym.targets]
     return record if record["key"] == digest([name, setup, targets, seed]) else None
 

@@ -26,7 +26,7 @@ from pipeline.science.progress import say, shown
 from pipeline.science.records import damaged, read_record
 from pipeline.science.running import Done, train_sources
 from pipeline.science.settings import ScienceSettings
-from pipeline.science.status import checked_rows, recorded_key
+from pipeline.science.status import checked_origin, checked_rows, recorded_key
 from pipeline.science.transfer_gain import comparable
 from pipeline.science.tuning import Origin, Sweep
 from pipeline.science.worker import Worker
@@ -153,7 +153,8 @@ def run_matrix(place: Place, *, num_processes: int) -> Done:
         num_processes: At a time.
 
     Raises:
-        ConfigError: A source or method is missing, or the heads have no record of their tuning.
+        ConfigError: A source or method is missing, the heads have no record of their tuning, or
+            there are targets of another setup.
         ProcessError: Another run is under way.
         DPFError: A target or a source model cannot be made; what is done stays done.
     """
@@ -162,11 +163,18 @@ def run_matrix(place: Place, *, num_processes: int) -> Done:
         jobs, scheduler = matrix_jobs(place, parts), scheduler_job(place, parts)
         record = read_matrix(place.layout) or {"targets": {}, "scheduler": {}}
         rows = record["targets"]
-        missing = [job for job in jobs if rows.get(job.target, {}).get("key") != job.key]
+        missing = [job for job in jobs if job.target not in rows]
+        done = [job for job in jobs if job.target in rows]
+        if stale := [job.target for job in done if rows[job.target]["key"] != job.key]:
+            raise ConfigError(
+                "recorded targets must be of the settings, rows and machine that new ones are of, "
+                f"got {len(stale)} of others, such as {stale[0]} ({place.layout.matrix}). Restore "
+                "those, or move the file away."
+            )
         is_told = record["scheduler"].get("key") == scheduler.key
         needed = ({parts.prompts} if missing else set()) | (set() if is_told else {parts.pool})
         train_sources(place, needed, num_processes=num_processes)
-        kept = {job.target: rows[job.target] for job in jobs if job not in missing}
+        kept = {job.target: rows[job.target] for job in done}
         told = record["scheduler"] if is_told else scheduler.run(place.worker())
         _write(place, kept, told)
         with closing(run_jobs(place, missing, num_processes)) as results:
@@ -208,10 +216,14 @@ def current_matrix(settings: ScienceSettings, layout: Layout) -> Json | None:
         return None
     parts, rows = parts_of(settings), checked_rows(settings, layout)
     sweep = Sweep(settings, layout, parts.heads)
-    if sweep.chosen is None:
+    environment = recorded_environment(record)
+    weights = environment.backbone_sha256
+    if sweep.chosen is None or sweep.origin != checked_origin(
+        settings, layout, parts.heads, rows, weights
+    ):
         return None
     point = sweep.method.sweep[sweep.chosen]
-    heads = method_setup(settings, sweep.method, point, recorded_environment(record), None)
+    heads = method_setup(settings, sweep.method, point, environment, None)
     prompts, pool = (
         recorded_key(read_record(layout.source_record(name)), settings, name, rows)
         for name in (parts.prompts, parts.pool)

@@ -13,6 +13,12 @@ def test_sides_take_turns_and_the_warm_up_does_not_count():
     assert {side: len(seconds) for side, seconds in turns.seconds.items()} == {"A": 2, "B": 2}
 
 
+def test_a_device_is_waited_for_before_and_after_every_turn():
+    seen = []
+    alternate({"A": lambda turn: seen.append("A")}, repeats=1, wait=lambda: seen.append("wait"))
+    assert seen == ["wait", "A", "wait"] * 2
+
+
 def test_a_ratio_compares_neighbouring_turns():
     turns = alternate({}, repeats=0)
     turns.seconds.update(A=[2.0, 9.0], B=[1.0, 3.0])

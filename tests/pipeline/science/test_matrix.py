@@ -1,4 +1,5 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,11 +8,11 @@ import torch
 from dpf_core.adaptation import adapt_model
 from dpf_core.errors import ConfigError
 from dpf_core.evaluation.per_task import quick_score
-from dpf_core.files import write_json
+from dpf_core.files import read_json, write_json
 from dpf_core.training.loop import train
 from pipeline.science import matrix
 from pipeline.science.frozen_prompt import dev_score
-from pipeline.science.matrix import read_matrix, run_matrix
+from pipeline.science.matrix import current_matrix, read_matrix, run_matrix
 from pipeline.science.matrix_figures import leaf_order, matrix_figures
 from pipeline.science.running import Done, tune
 from pipeline.science.settings_file import load_science
@@ -84,6 +85,30 @@ def test_an_interrupted_matrix_goes_on(here, monkeypatch):
         run_matrix(here, num_processes=1)
     monkeypatch.undo()
     assert run_matrix(here, num_processes=1) == Done(ran=1, kept=1)
+
+
+def test_a_matrix_of_another_machine_is_refused_and_stays(here, project):
+    run_matrix(here, num_processes=1)
+    before = project.matrix.read_bytes()
+    other = replace(here, environment=replace(here.environment, torch="9.9"))
+    with pytest.raises(ConfigError, match=r"such as mood \(.*matrix.json\). Restore those"):
+        tune_and_run(other)
+    assert project.matrix.read_bytes() == before
+
+
+def tune_and_run(here):
+    tune(here, ["heads_only"], num_processes=1)
+    run_matrix(here, num_processes=1)
+
+
+def test_a_matrix_whose_heads_were_tuned_on_other_rows_is_not_shown(here, project):
+    run_matrix(here, num_processes=1)
+    assert current_matrix(here.settings, project)["targets"].keys() == {"mood", "pick"}
+    told = read_json(project.protocol)
+    seed = str(here.settings.tuning.seed)
+    told["targets"][here.settings.tuning.targets[0]]["data"][seed] = "other"
+    write_json(project.protocol, told)
+    assert current_matrix(here.settings, project) is None
 
 
 def test_heads_that_were_not_tuned_are_refused(project):
