@@ -15,7 +15,8 @@ from dpf_core.files import md5_file
 from pipeline import dvc_project
 
 _STAGE = "DVC_STAGE"
-"""DVC's environment variable with the name of the stage that it runs."""
+"""DVC's environment variable with the address of the stage that it runs, `train` or
+`../dvc.yaml:train`."""
 
 
 @contextmanager
@@ -28,7 +29,8 @@ def steady() -> Iterator[Callable[[], None]]:
     Raises:
         ConfigError: An input has changed; the function raises the same.
     """
-    stage = os.environ.get(_STAGE)
+    address = os.environ.get(_STAGE)
+    stage = address and address.rpartition(":")[2]
     before = None if stage is None else _inputs(stage)
 
     def check() -> None:

@@ -36,6 +36,12 @@ def test_a_stage_whose_inputs_change_while_it_runs_fails_by_their_name(toy, name
         stage()
 
 
+def test_a_stage_is_found_from_wherever_dvc_was_called(toy, monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "../../dvc.yaml:ingest")
+    with pytest.raises(ConfigError, match=r"\(stage ingest\)"), steady():
+        add_task(toy)
+
+
 def test_what_the_stage_does_not_read_may_change(toy):
     with steady():
         (toy / "params.yaml").write_text("ingest: {rate: 0.00005, seed: 13}\nother: {}\n")
