@@ -21,7 +21,7 @@ def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
     """
     found, unreadable = {}, []
     for folder in task_folders(incoming):
-        if why_waiting(folder) is not None:
+        if _reason(folder) is not None:
             continue
         try:
             found[folder.name] = _content(folder)
@@ -33,7 +33,7 @@ def incoming_tasks(incoming: Path) -> tuple[dict[str, str], list[str]]:
 
 def complete_tasks(incoming: Path) -> set[str]:
     """Return the names of the task directories; no row is read."""
-    return {folder.name for folder in task_folders(incoming) if why_waiting(folder) is None}
+    return {folder.name for folder in task_folders(incoming) if _reason(folder) is None}
 
 
 def ignored_folders(incoming: Path, *, shown: Path = INCOMING) -> list[str]:
@@ -43,7 +43,7 @@ def ignored_folders(incoming: Path, *, shown: Path = INCOMING) -> list[str]:
         incoming: The directory of task directories.
         shown: How sentences name it.
     """
-    reasons = {folder.name: why_waiting(folder) for folder in task_folders(incoming)}
+    reasons = {folder.name: _reason(folder) for folder in task_folders(incoming)}
     return [
         f"{shown}/{name.encode(errors='backslashreplace').decode()} {reason}, so it is ignored."
         for name, reason in reasons.items()
@@ -54,6 +54,14 @@ def ignored_folders(incoming: Path, *, shown: Path = INCOMING) -> list[str]:
 def hash_json(value: object) -> str:
     """Return the SHA-256 of a value's JSON, keys sorted."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(folder: Path) -> str | None:
+    """Return why a folder is no task; one that a build would refuse must not hide the others."""
+    try:
+        return why_waiting(folder)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _content(folder: Path) -> str:

@@ -24,6 +24,9 @@ _IN_PROGRESS = [
 ]
 _DATA_VERSION = "dagster/data_version"
 _CODE_VERSION = "dagster/code_version"
+_INPUT_VERSION = "dagster/input_data_version/"
+_EARLIER = "an earlier one"
+"""In place of the version of an upstream asset that was made again since it was read."""
 
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -37,7 +40,7 @@ def dvc_lock(context: dg.SensorEvaluationContext, dvc: DvcRunner) -> dg.SensorRe
     versions = {name: _versions(lock[name]) for name in made}
     if context.cursor == (cursor := json.dumps(versions)):
         return dg.SensorResult(skip_reason="dvc.lock did not change")
-    new = [name for name in versions if versions[name] != _seen(context.instance, name)]
+    new = [name for name in versions if not _is_known(context.instance, stages, lock, name)]
     declared = _declared(context)
     events = [event for name in new for event in _events(dvc.root, stages, lock, name, declared)]
     reason = None if new else "Dagster itself wrote what is new in dvc.lock"
@@ -59,12 +62,28 @@ def _versions(entry: Mapping[str, Any]) -> list[str]:
     return [dvc_project.data_version(entry), dvc_project.locked_code_version(entry)]
 
 
-def _seen(instance: dg.DagsterInstance, stage: str) -> list[str | None]:
-    """Return the versions of the asset's latest materialisation."""
-    record = instance.get_latest_materialization_event(dg.AssetKey(stage))
+def _is_known(
+    instance: dg.DagsterInstance,
+    stages: Mapping[str, Stage],
+    lock: Mapping[str, Mapping[str, Any]],
+    name: str,
+) -> bool:
+    """Return whether the asset's latest materialisation is what the lock says of the stage."""
+    record = instance.get_latest_materialization_event(dg.AssetKey(name))
     event = record.asset_materialization if record else None
     tags = (event.tags if event else None) or {}
-    return [tags.get(_DATA_VERSION), tags.get(_CODE_VERSION)]
+    if [tags.get(_DATA_VERSION), tags.get(_CODE_VERSION)] != _versions(lock[name]):
+        return False
+    return not any(
+        tags.get(_INPUT_VERSION + up) == _EARLIER and _version_read(lock, name, up) != _EARLIER
+        for up in _upstream(stages, lock, name)
+    )
+
+
+def _upstream(
+    stages: Mapping[str, Stage], lock: Mapping[str, Mapping[str, Any]], name: str
+) -> list[str]:
+    return [up for up in dvc_project.upstream(stages[name], stages) if up in lock]
 
 
 def _events(
@@ -75,7 +94,7 @@ def _events(
     declared: Set[dg.AssetCheckKey],
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     metrics = _metrics(root, stages[name], lock[name])
-    upstream = [up for up in dvc_project.upstream(stages[name], stages) if up in lock]
+    upstream = _upstream(stages, lock, name)
     metadata = {key: value for found in metrics for key, value in metrics_metadata(found).items()}
     yield dg.AssetMaterialization(
         dg.AssetKey(name),
@@ -111,7 +130,7 @@ def _tags(
         "dagster/data_version_is_user_provided": "true",
     }
     for up in upstream:
-        tags[f"dagster/input_data_version/{up}"] = _version_read(lock, name, up)
+        tags[_INPUT_VERSION + up] = _version_read(lock, name, up)
         tags[f"dagster/input_event_pointer/{up}"] = "NULL"
     return tags
 
@@ -122,4 +141,4 @@ def _version_read(lock: Mapping[str, Mapping[str, Any]], name: str, up: str) -> 
     made = {out["path"]: out["md5"] for out in lock[up].get("outs", ())}
     if all(read[path] == made[path] for path in read.keys() & made.keys()):
         return dvc_project.data_version(lock[up])
-    return "an earlier one"
+    return _EARLIER

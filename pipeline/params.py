@@ -102,7 +102,8 @@ def _value(text: str, setting: str) -> Any:
         return load_yaml_value(text)
     except ValueError as error:  # also of a date that there is not
         raise ConfigError(
-            f"the value of --set must be YAML, got {setting!r}. Quote it, or correct its brackets."
+            f"the value of --set must be YAML, with numbers of 64 bits, got {setting!r}. Quote it, "
+            "correct its brackets, or take a smaller number."
         ) from error
 
 

@@ -52,7 +52,9 @@ def steady() -> Iterator[Callable[[], None]]:
 def _inputs(name: str) -> dict[str, Any]:
     """Return each parameter's value and what tells a dependency's content from another one."""
     root = Path()
-    stage = dvc_project.read_stages(root)[name]
+    stage = dvc_project.read_stages(root).get(name)
+    if stage is None:  # of somebody else's graph
+        return {}
     params = dvc_project.params(root, stage)
     return {
         **{f"{key} in params.yaml": value for key, value in params.items()},

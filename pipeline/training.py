@@ -85,7 +85,7 @@ def run_training(
 
     Raises:
         DPFError: A setting, the gym or the backbone is wrong, or another training into the same
-            folder is under way; nothing is written then.
+            folder is under way; no output is written then.
         OSError: An output cannot be written; earlier outputs are untouched.
     """
     _check_start(settings.model.init_from, paths.pool)

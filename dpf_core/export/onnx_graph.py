@@ -139,14 +139,24 @@ def _strip(model: onnx.ModelProto) -> None:
 def _name_initialisers(graph: onnx.GraphProto, tensors: Mapping[str, Tensor]) -> None:
     """Give initialisers the names of the tensors that they hold, and keep one copy of each."""
     own = {
-        _content(onnx.numpy_helper.from_array(tensor.detach().cpu().numpy())): name
+        name: onnx.numpy_helper.from_array(tensor.detach().cpu().numpy())
         for name, tensor in tensors.items()
     }
+    by_content = {_content(tensor): name for name, tensor in own.items()}
     names = {
-        initialiser.name: own[_content(initialiser)]
+        initialiser.name: by_content[_content(initialiser)]
         for initialiser in graph.initializer
-        if _content(initialiser) in own
+        if _content(initialiser) in by_content
     }
+    reshaped = {
+        (tensor.data_type, tensor.raw_data): name
+        for name, tensor in own.items()
+        if name not in names.values()
+    }
+    for initialiser in graph.initializer:  # the exporter folds a change of shape into its tensor
+        if initialiser.name not in names:
+            name = reshaped.pop((initialiser.data_type, initialiser.raw_data), None)
+            names |= {} if name is None else {initialiser.name: name}
     kept: dict[str, onnx.TensorProto] = {}
     for initialiser in graph.initializer:
         initialiser.name = names.get(initialiser.name, initialiser.name)

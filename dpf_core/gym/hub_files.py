@@ -44,7 +44,7 @@ def data_files(entry: HubEntry, repository: Repository) -> Files:
             f"script {script}, which is never run. {_CURE}"
         )
     if README not in paths:
-        return _without_gaps(_choose(entry, _exported(paths)))
+        return _without_gaps(_choose(entry, _exported(paths)), repository)
     return _choose(entry, _stated(repository, paths))
 
 
@@ -73,14 +73,19 @@ def load_split(repository: Repository, split: str, paths: Sequence[str], where: 
 
 def _check_shards(repository: Repository, paths: Sequence[str], where: str) -> None:
     """Refuse a split of which the hub's numbering says that a file is missing."""
-    shards = [found.groups() for path in paths if (found := _SHARD.fullmatch(path))]
-    for stem, total in {(stem, total) for stem, _, total in shards}:
-        have = {number for other, number, of in shards if (other, of) == (stem, total)}
+    there = _shards(repository.paths())
+    for stem, _, total in _shards(paths):
+        have = {number for other, number, of in there if (other, of) == (stem, total)}
         if len(have) != int(total):
             raise GymError(
                 f"{where}: {repository.name} must have all {int(total)} files {stem}-*-of-{total}, "
                 f"got {len(have)}. Download the rest, or use the source mirror."
             )
+
+
+def _shards(paths: Sequence[str]) -> list[tuple[str | Any, ...]]:
+    """Return stem, number and total of each path that is one of several files."""
+    return [found.groups() for path in paths if (found := _SHARD.fullmatch(path))]
 
 
 def _reader(paths: Sequence[str], where: str) -> str:
@@ -104,15 +109,15 @@ def _exported(paths: Sequence[str]) -> dict[str, Files]:
     return found
 
 
-def _without_gaps(found: Files) -> Files:
+def _without_gaps(found: Files, repository: Repository) -> Files:
     """Return the files of an export, of which those of a split are numbered from 0000."""
     for split, files in found.items():
         names = sorted(PurePosixPath(path).name for path in files)
         if names != [f"{number:04}.parquet" for number in range(len(names))]:
             raise GymError(
-                f"an export of the hub must hold the split {split!r} as files from 0000.parquet on "
-                f"without a gap, got {', '.join(names[:5])}. Download the rest, or use the source "
-                "mirror."
+                f"{repository.name}: an export of the hub must hold the split {split!r} as files "
+                f"from 0000.parquet on without a gap, got {', '.join(names[:5])}. Download the "
+                "rest, or use the source mirror."
             )
     return found
 
@@ -140,19 +145,34 @@ def _stated(repository: Repository, paths: Sequence[str]) -> dict[str, Files]:
         raise _unclear(repository, str(error)) from error
     if not any(patterns.values()):
         raise _unclear(repository, "none")
-    return {
-        config: {
-            split: [path for path in paths if any(_matches(path, glob) for glob in globs)]
-            for split, globs in splits.items()
+    try:
+        return {
+            config: {
+                split: [path for path in paths if any(_matches(path, glob) for glob in globs)]
+                for split, globs in splits.items()
+            }
+            for config, splits in patterns.items()
         }
-        for config, splits in patterns.items()
-    }
+    except ValueError as error:
+        raise _unclear(repository, str(error)) from error
 
 
 def _matches(path: str, glob: str) -> bool:
-    """Tell whether a path is meant, as `datasets` reads patterns: only ** crosses folders."""
+    """Tell whether a pattern means a path, as `datasets` reads it.
+
+    Only ** crosses folders; what is hidden or about the repository is meant by its name alone.
+
+    Raises:
+        ValueError: ** stands within a word.
+    """
+    from datasets.data_files import FILES_TO_IGNORE
     from fsspec.utils import glob_translate  # type: ignore[import-untyped]
 
+    glob, parts = glob.removeprefix("./"), PurePosixPath(path).parts
+    if parts[-1] in FILES_TO_IGNORE and PurePosixPath(glob).name != parts[-1]:
+        return False
+    if any(part.startswith((".", "__")) and part not in glob for part in parts):
+        return False
     return re.match(glob_translate(glob), path) is not None
 
 

@@ -90,16 +90,17 @@ def task_folders(directory: Path) -> list[Path]:
 
 
 def why_waiting(folder: Path) -> str | None:
-    """Return what a folder lacks to be a task, as the end of a sentence; None if it is one."""
+    """Return what a folder lacks to be a task, as the end of a sentence; None if it is one.
+
+    Raises:
+        OSError: The folder cannot be entered.
+    """
     if not folder.name.isprintable():
         return "has a name with signs that cannot be printed, or are no UTF-8"
-    try:
-        if not (folder / TASK_FILE).is_file():
-            return f"has no {TASK_FILE} yet"
-        if not any((folder / f"{TRAIN}{ending}").is_file() for ending in READERS):
-            return f"has no {_choices(TRAIN)} yet"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    if not (folder / TASK_FILE).is_file():
+        return f"has no {TASK_FILE} yet"
+    if not any((folder / f"{TRAIN}{ending}").is_file() for ending in READERS):
+        return f"has no {_choices(TRAIN)} yet"
     return None
 
 

@@ -2,10 +2,14 @@
 
 import shutil
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
-from dpf_core.errors import GymError
+from dpf_core.errors import GymError, ProcessError
 from dpf_core.files import read_json
+from pipeline.exclusive import exclusive
 from pipeline.params import load_config
 from pipeline.paths import (
     GYM,
@@ -26,6 +30,11 @@ from pipeline.training import TrainPaths, TrainSettings, run_training
 @in_one_voice()
 def main() -> int:
     """Write data/pool and its metrics and plots, and return the exit code."""
+    with steady() as check_inputs:
+        return _train(check_inputs)
+
+
+def _train(check_inputs: Callable[[], None]) -> int:
     runtime = load_config(RuntimeConfig)
     if runtime.num_processes > 1 and not is_launched():
         return launch("pipeline.stages.train", [], runtime)
@@ -39,13 +48,19 @@ def main() -> int:
         train=load_config(TrainConfig),
     )
     _check_validated()
-    with joined(runtime) as processes, steady() as check_inputs:
+    with joined(runtime) as processes:
         metrics = run_training(paths, settings, processes, before_writing=check_inputs)
         if processes.is_first:
-            if TRAIN_CHECKPOINTS.exists():
-                shutil.rmtree(TRAIN_CHECKPOINTS)  # of this run and of abandoned ones
+            _remove_checkpoints()
             report_to_dagster({name: metrics[name] for name in ("steps", "dev_mean_score")})
     return 0
+
+
+def _remove_checkpoints() -> None:
+    """Remove those of this run and of abandoned ones, but none of a training under way."""
+    with suppress(ProcessError), exclusive(TRAIN_CHECKPOINTS, "train into a folder"):
+        for folder in filter(Path.is_dir, TRAIN_CHECKPOINTS.iterdir()):
+            shutil.rmtree(folder)
 
 
 def _check_validated() -> None:

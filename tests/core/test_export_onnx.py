@@ -70,6 +70,11 @@ def test_inputs_and_outputs_have_the_promised_names_types_and_axes(exported):
     }
 
 
+def test_a_shared_prompt_keeps_its_name(exported):
+    graph = onnx.load(exported("shared") / "fused_prompt.onnx").graph
+    assert "shared_prompt" in {initialiser.name for initialiser in graph.initializer}
+
+
 def test_deep_prompts_are_a_third_output(exported):
     front = session(exported("deep") / "front_end.onnx")
     outputs = front.get_outputs()

@@ -94,6 +94,8 @@ def test_a_folder_that_cannot_be_entered_hides_no_other(tmp_path, monkeypatch):
     found, ignored = incoming_tasks(tmp_path)
     assert found.keys() == complete_tasks(tmp_path) == {"good"}
     assert ignored == ["data/incoming/bad cannot be read: Permission denied, so it is ignored."]
+    with pytest.raises(PermissionError):  # a build does not go on without it
+        core_incoming.incoming_tasks(tmp_path)
 
 
 def test_a_folder_whose_name_is_no_utf_8_is_named_in_signs_that_are(tmp_path):

@@ -94,6 +94,10 @@ def test_an_asset_that_read_an_earlier_version_is_reported_as_such(toy, instance
         if isinstance(event, dg.AssetMaterialization) and event.asset_key.path[-1] != "ingest"
     }
     assert read == {"validate": "an earlier one", "train": "an earlier one"}
+    for event in events:
+        instance.report_runless_asset_event(event)
+    again = [event.asset_key.path[-1] for event in tick(toy, instance).asset_events]
+    assert set(again) == {"ingest", "validate", "train"}  # made again, as these had read it
 
 
 def test_a_clone_with_the_lock_alone_has_made_nothing(toy, tmp_path, instance):

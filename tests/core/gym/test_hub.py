@@ -11,7 +11,6 @@ import pytest
 from pyarrow import parquet
 
 from dpf_core.errors import GymError
-from dpf_core.gym import hub_files
 from dpf_core.gym.hub import HubSource
 from dpf_core.gym.hub_table import EXPORT, HubEntry
 from tests.core.gym.conftest import TEST, TRAIN
@@ -119,20 +118,6 @@ def test_a_repository_gives_the_rows_of_its_splits_in_order(clone, make_spec, fi
     assert all(path.is_file() for path in source.files(spec).values())
 
 
-@pytest.mark.parametrize(
-    ("glob", "meant"),
-    [
-        ("train*.parquet", {"train.parquet"}),
-        ("**/train*", {"train.parquet", "more/train.parquet"}),
-        ("**", {"train.parquet", "more/train.parquet", "train_more/extra.parquet"}),
-        ("train_more/*", {"train_more/extra.parquet"}),
-    ],
-)
-def test_a_pattern_means_what_it_means_on_the_hub(glob, meant):
-    paths = ["train.parquet", "more/train.parquet", "train_more/extra.parquet"]
-    assert {path for path in paths if hub_files._matches(path, glob)} == meant
-
-
 def test_columns_that_the_hub_renamed_get_their_old_names_back(clone, make_spec):
     old = {"text": TRAIN["text"], "class": TRAIN["label"], "unused": TRAIN["label"]}
     folder = clone(EXPORTED | {"default/train/0000.parquet": packed(old)})
@@ -171,6 +156,7 @@ def test_csv_and_json_lines_are_read_too(clone, make_spec, data, suffix):
         (head("- data_files: [{split: a, path: b}, {split: a, path: c}]"), {}, "two splits 'a'"),
         (head("- data_files: [{split: a}]"), {}, "not of that form ('path')"),
         (head("- train.csv"), {}, "got an entry that is not of that form"),
+        (head("- data_files: '**.csv'") | {"a.csv": b"a\n"}, {}, "must state the data files"),
         (STATED, {"hub_config": "plain"}, "the split 'validation', got train, dev"),
         (
             EXPORTED | {"default/train/0002.parquet": packed(TRAIN)},
