@@ -19,6 +19,8 @@ GRAPH = FOLDER / "dvc.yaml"
 ABLATIONS = FOLDER / "ablations" / "dvc.yaml"
 """Of the studies and the matrix."""
 STAGES = FOLDER / "stages"
+REFERENCES = Layout().reference("any").parent
+"""What stands beside the table."""
 ITEM = "${item}"
 """What DVC replaces by each study."""
 
@@ -86,6 +88,8 @@ def deps(stage: str) -> list[str]:
         "curves": ("protocol", "sources", "tuning", "cells"), "configuration": (),
     }  # fmt: skip
     data = [path for name in before[stage] for path in records(name)]
+    if stage == "transfer":  # no stage makes them: `dpf science reference` does
+        data.append(REFERENCES.as_posix())
     if stage == "curves":
         data += [Layout().study(name).as_posix() for name in studies()]
     code = [dep for dep in code_deps(STAGES / f"{stage}.py") if Path(dep).is_relative_to(FOLDER)]
