@@ -71,7 +71,8 @@ def test_every_stage_leaves_its_outputs_and_a_second_run_does_nothing(project):
     assert "Data and pipelines are up to date" in run_dvc(project, "status")
     assert (project / "data" / "report" / "index.html").stat().st_size > 10_000
     assert read(project, "metrics/export.json")["max_abs_diff"] <= 1e-4
-    assert not (project / ".checkpoints" / "train").exists()
+    checkpoints = project / ".checkpoints" / "train"
+    assert [path.name for path in checkpoints.iterdir()] == [".lock"]
 
 
 def test_a_new_task_reaches_pool_metrics_and_onnx_through_one_sensor_tick(project, monkeypatch):

@@ -106,4 +106,6 @@ def test_a_reader_that_has_had_enough_is_no_error(monkeypatch, capfd):
 def test_a_date_that_there_is_not_is_no_value(capsys, tmp_path):
     words = ["train", "--out", str(tmp_path / "out"), "--set", "train.seed=2020-13-45"]
     assert cli.main(words) == 1
-    assert "the value of --set must be YAML, got 'train.seed=2020-13-45'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the value of --set must be YAML" in said
+    assert "got 'train.seed=2020-13-45'. Quote it" in said

@@ -13,6 +13,7 @@ from torch.distributed import TCPStore
 
 from dpf_core.config import BackboneConfig, ModelConfig, RuntimeConfig, TrainConfig
 from dpf_core.errors import ConfigError, ProcessError
+from dpf_core.files import write_json
 from dpf_core.training.processes import SINGLE, Processes
 from pipeline import cli, training
 from pipeline.processes import in_one_voice, joined
@@ -51,6 +52,8 @@ def project(tiny_gym, backbone_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     Path("data").mkdir()
     Path("data/gym").symlink_to(tiny_gym)
+    Path("data/metrics").mkdir()
+    write_json(Path("data/metrics/validate.json"), {"num_critical": 0})
 
     def write(**changes):
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -94,7 +97,7 @@ def test_two_processes_write_and_say_once_what_one_does(project, capfd):
     done = finish(STAGE)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", said)
     assert_same_pool(Path("data/pool"), pool)
-    assert not Path(".checkpoints/train").exists()
+    assert [path.name for path in Path(".checkpoints/train").iterdir()] == [".lock"]
 
 
 @pytest.fixture
