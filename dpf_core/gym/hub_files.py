@@ -73,8 +73,9 @@ def load_split(repository: Repository, split: str, paths: Sequence[str], where: 
 
 def _check_shards(repository: Repository, paths: Sequence[str], where: str) -> None:
     """Refuse a split of which the hub's numbering says that a file is missing."""
-    there = _shards(repository.paths())
-    for stem, _, total in _shards(paths):
+    stems = {(stem, total) for stem, _, total in _shards(paths)}
+    there = _shards(repository.paths()) if stems else []
+    for stem, total in stems:
         have = {number for other, number, of in there if (other, of) == (stem, total)}
         if len(have) != int(total):
             raise GymError(
@@ -166,7 +167,7 @@ def _matches(path: str, glob: str) -> bool:
         ValueError: ** stands within a word.
     """
     from datasets.data_files import FILES_TO_IGNORE
-    from fsspec.utils import glob_translate  # type: ignore[import-untyped]
+    from fsspec.utils import glob_translate
 
     glob, parts = glob.removeprefix("./"), PurePosixPath(path).parts
     if parts[-1] in FILES_TO_IGNORE and PurePosixPath(glob).name != parts[-1]:
