@@ -6,6 +6,7 @@ All else is the Trainer's default, but that it keeps the order of the rows, writ
 draws no progress bar. `dpf bench train` measures its speed, `dpf science reference` its scores.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -62,7 +63,9 @@ class PeftClassifier:
             base = AutoModelForSequenceClassification.from_pretrained(
                 directory, num_labels=num_labels, dtype=torch.float32
             )
-        self.model: Any = get_peft_model(base, config)
+        with warnings.catch_warnings():  # PEFT asks by a name that transformers has replaced
+            warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+            self.model: Any = get_peft_model(base, config)
 
     @property
     def trainable(self) -> dict[str, Tensor]:
