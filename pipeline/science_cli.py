@@ -122,12 +122,16 @@ def run_status(args: argparse.Namespace) -> int:
 
 
 def run_transfer(args: argparse.Namespace) -> int:
-    """Write the table of gains."""
-    from pipeline.science.transfer import describe, write_transfer
+    """Write the table of gains, or print that of fewer targets."""
+    from pipeline.science.transfer import build_transfer, describe, write_transfer
 
     layout = layout_of(args)
-    table = write_transfer(layout)
-    print(json.dumps(table, indent=2) if args.json else f"{describe(table)}\n{layout.transfer}")
+    if args.without:
+        table = build_transfer(layout, without=args.without)
+        last = f"without {', '.join(args.without)}; {layout.transfer} is as it was"
+    else:
+        table, last = write_transfer(layout), str(layout.transfer)
+    print(json.dumps(table, indent=2) if args.json else f"{describe(table)}\n{last}")
     return 0
 
 
@@ -235,6 +239,13 @@ def _add_transfer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "write the table of gains",
         "Write data/metrics/transfer.json from the records: every score, and Prompt Transfer Gain "
         "with its companions where all cells of a method and of the baseline are there.",
+    )
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="TARGET",
+        help="print the table of the other targets, and write nothing",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

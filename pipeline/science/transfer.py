@@ -3,19 +3,20 @@
 A figure is computed from all cells of method and baseline, or not at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
 from pipeline.science.environment import FIRST_VERSIONS, Environment
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells
 from pipeline.science.references import REFERENCES, about, recorded
-from pipeline.science.settings import ScienceSettings
+from pipeline.science.settings import ScienceSettings, check_choice
 from pipeline.science.settings_file import load_science
 from pipeline.science.status import CheckedRows, checked_rows, current_cells
 from pipeline.science.transfer_gain import TargetScores, comparable, transfer_gain
@@ -45,16 +46,21 @@ def write_transfer(layout: Layout) -> Json:
     return table
 
 
-def build_transfer(layout: Layout) -> Json:
+def build_transfer(layout: Layout, *, without: Sequence[str] = ()) -> Json:
     """Return the table as JSON values.
 
+    Args:
+        layout: Where settings and records lie.
+        without: Targets that count in no gain, though a method must have their cells too.
+
     Raises:
-        ConfigError: As `write_transfer`.
+        ConfigError: As `write_transfer`, or one of `without` is no target, or none remains.
     """
     settings = load_science(layout.params)
     checked = checked_rows(settings, layout)
     Sweep(settings, layout, settings.gain.baseline).require()
     rows = {name: _row(settings, layout, name) for name in settings.methods}
+    settings = _restricted(settings, without)
     table = _Table(settings, checked.metrics, rows)
     challenger = settings.gain.challenger
     return _with_references(settings, layout, checked, rows) | {
@@ -67,7 +73,7 @@ def build_transfer(layout: Layout) -> Json:
             for name in rows
             if name != challenger
         },
-        "targets": checked.metrics,
+        "targets": {target: checked.metrics[target] for target in settings.gym.targets},
         "seeds": list(settings.gym.seeds),
         "sources": list(settings.gym.sources),
         "made_with": {
@@ -90,18 +96,33 @@ def _with_references(
         found = recorded(name, settings, checked, layout)
         if found is None:
             continue
-        targets = found.reference.targets
-        missing = len(targets) * len(settings.gym.seeds) - len(found.cells)
+        known = found.reference.targets
+        learned = tuple(target for target in settings.gym.targets if target in known)
+        if not learned:
+            continue  # all of them are left out
+        missing = len(known) * len(settings.gym.seeds) - len(found.cells)
         row = _Row(
             cells=found.cells,
             setup=found.setup,
             setting={"learning_rate": found.learning_rate},
             why_incomplete=f"{missing} cells are missing" if missing else None,
         )
-        own = replace(settings, gym=replace(settings.gym, targets=targets))
+        own = replace(settings, gym=replace(settings.gym, targets=learned))
         table = _Table(own, checked.metrics, {name: row, baseline: rows[baseline]})
         parts[name] = table.method(name) | {"made_with": about(found)}
     return {"references": parts} if parts else {}
+
+
+def _restricted(settings: ScienceSettings, without: Sequence[str]) -> ScienceSettings:
+    for target in without:
+        check_choice(target, settings.gym.targets, "a target that is left out")
+    left = tuple(target for target in settings.gym.targets if target not in without)
+    if not left:
+        raise ConfigError(
+            f"a table must have a target, got none but those left out: {', '.join(without)}. Leave "
+            "out fewer."
+        )
+    return replace(settings, gym=replace(settings.gym, targets=left))
 
 
 class _Table:

@@ -149,6 +149,12 @@ def test_the_table_has_references_apart_and_on_their_targets_alone(recorded):
     assert PROMPT_TUNING in describe(table)
 
 
+def test_a_reference_of_which_every_target_is_left_out_is_not_in_the_table(recorded):
+    assert "references" not in build_transfer(recorded, without=["mood"])
+    found = build_transfer(recorded, without=["pick"])["references"][PROMPT_TUNING]
+    assert found["ptg"]["mean_ratio"] == pytest.approx(0.8)
+
+
 def test_without_records_the_table_has_no_references(project):
     assert "references" not in build_transfer(fill(project, **SCORES))
 

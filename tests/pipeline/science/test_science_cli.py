@@ -35,7 +35,11 @@ def test_the_way_from_rows_to_table(dpf, project):
     assert said.splitlines()[0].startswith("heads_only mood 21: Classification-F1 0.")
     assert said.splitlines()[1].endswith(", equal")
     assert "dpf          not tuned" in dpf("transfer")[1]
+    written = project.transfer.read_bytes()
     assert read_json(project.transfer)["methods"]["heads_only"]["complete"]
+    said = dpf("transfer", "--without", "pick")[1]
+    assert said.splitlines()[-1].startswith("without pick; ")
+    assert project.transfer.read_bytes() == written
 
 
 def test_studies_are_run_told_and_not_run_again(dpf, studied):

@@ -79,6 +79,29 @@ def test_the_challenger_stands_beside_every_other_method(project):
     assert against["spot"]["gain"]["mean_ratio"] == pytest.approx(1.5)
 
 
+def test_a_target_that_is_left_out_counts_in_no_figure(project):
+    fill(project, **SCORES)
+    found = read_cells(project.cells("dpf"))
+    for where, cell in found.cells.items():
+        if where[0] == "pick":
+            low = dataclasses.replace(cell, score=0.1)
+            add_cell(project.cells("dpf"), "dpf", found.setup, where, low)
+    whole, part = build_transfer(project), build_transfer(project, without=["pick"])
+    assert whole["methods"]["dpf"]["ptg"]["mean_ratio"] == pytest.approx((1.2 + 0.2) / 2)
+    assert part["methods"]["dpf"]["ptg"]["mean_ratio"] == pytest.approx(1.2)
+    assert part["methods"]["dpf"]["scores"].keys() == part["targets"].keys() == {"mood"}
+    assert part["against"]["spot"]["gain"]["mean_ratio"] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("without", "says"),
+    [(["pik"], "got 'pik'.*pick"), (["pick", "mood"], "got none but those left out: pick, mood")],
+)
+def test_targets_that_cannot_be_left_out_are_refused(project, without, says):
+    with pytest.raises(ConfigError, match=says):
+        build_transfer(fill(project, **SCORES), without=without)
+
+
 def test_the_table_says_how_each_method_was_set_and_made(project):
     table = write_transfer(fill(project, **SCORES))
     assert table["methods"]["dpf"]["setting"] == PARAMS["methods"]["dpf"]["sweep"][0]
