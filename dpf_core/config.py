@@ -48,7 +48,7 @@ class BackboneConfig:
     max_answer_length: int = 32
     """Tokens of an answer that a language model scores or writes; longer ones are cut."""
     batch_tokens: int = 4096
-    """Padded tokens (prompt included) of one forward pass; bounds memory, not results."""
+    """Padded tokens with prompt of a training pass (others: 4 times); bounds memory, no results."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -114,8 +114,8 @@ class ModelConfig:
         for name in ("temperature", "attention_temperature", "head_scale"):
             above_zero(self, name)
         at_least(self, "scheduler_init_std", 0)
-        top_k = self.scheduler_top_k
-        if top_k is not None and not 1 <= top_k <= self.pool_size:
+        top_k, has_scheduler = self.scheduler_top_k, self.method == "dpf"
+        if top_k is not None and not 1 <= top_k <= (self.pool_size if has_scheduler else top_k):
             refuse(self, "scheduler_top_k", f"null or in [1, {self.pool_size}], the pool_size")
         if self.pool_prompt_length < 1:
             refuse(self, "prompt_length", ">= 2 where gate_mode is concatenated")

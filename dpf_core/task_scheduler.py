@@ -4,6 +4,8 @@ Not the learning-rate schedule; that one is `lr_schedule` in `training/optimizer
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +72,24 @@ class TaskScheduler(nn.Module):
         if self.log_temperature is not None:
             with torch.no_grad():
                 self.log_temperature.fill_(math.log(value))
+
+    @contextmanager
+    def at_temperature(self, value: float) -> Iterator[None]:
+        """Divide by another temperature for the block; afterwards every bit is as it was.
+
+        Raises:
+            ConfigError: It is not positive and finite.
+        """
+        number = self._temperature
+        moving = None if self.log_temperature is None else self.log_temperature.detach().clone()
+        self.temperature = value
+        try:
+            yield
+        finally:
+            self._temperature = number
+            if self.log_temperature is not None and moving is not None:
+                with torch.no_grad():
+                    self.log_temperature.copy_(moving)
 
     def forward(self, task_ids: Tensor) -> Tensor:
         """Return pi, [B, K] with rows that sum to 1, for task ids [B]."""

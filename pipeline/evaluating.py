@@ -199,7 +199,6 @@ def _score_temperatures(
     trained = front_end.scheduler.temperature
     result = {}
     for temperature in sorted({trained, *config.neighbour_temperatures}):
-        front_end.scheduler.temperature = temperature
-        result[temperature] = [quick_score(model, examples) for examples in dev_sets]
-    front_end.scheduler.temperature = trained
+        with front_end.scheduler.at_temperature(temperature):
+            result[temperature] = [quick_score(model, examples) for examples in dev_sets]
     return result

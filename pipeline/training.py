@@ -200,7 +200,7 @@ def _check_start(init_from: str | None, pool: Path) -> None:
 def _metrics(
     model: DPFModel, result: TrainResult, counts: dict[str, RowCounts], config: TrainConfig
 ) -> dict[str, Any]:
-    alarms = weight_alarms(result.task_weights) if config.loss_balancing == "gradnorm" else []
+    alarms = weight_alarms(result.history) if config.loss_balancing == "gradnorm" else []
     return {
         "method": model.config.method,
         "steps": result.num_steps,

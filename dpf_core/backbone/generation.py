@@ -47,8 +47,11 @@ class Generation:
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the model library's `generate`."""
+        from transformers import LogitsProcessorList
+
         drawn = {"temperature": self.sampling_temperature, "top_p": self.top_p, "top_k": 0}
         return {
+            "logits_processor": LogitsProcessorList([_OnlyNumbers()]),
             "max_new_tokens": self.max_new_tokens,
             "num_beams": self.num_beams,
             "do_sample": self.is_sampled,
@@ -120,6 +123,20 @@ def whole_text_each_step(model: Any, inputs_embeds: Tensor) -> Iterator[None]:
     finally:
         del model.prepare_inputs_for_generation
         assert model.prepare_inputs_for_generation == prepare
+
+
+class _OnlyNumbers:
+    """Ends generation where the next token would be chosen from NaN; changes nothing else."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores [B, V] as they are."""
+        if scores.isnan().any():
+            raise ConfigError(
+                f"the logits of a token must be numbers, got NaN after {input_ids.shape[1]} tokens "
+                "of an answer. The weights are not finite, or bf16 is too coarse: train with lower "
+                "learning rates (train in params.yaml), or set backbone.precision to fp32."
+            )
+        return scores
 
 
 def _refuse(generation: Generation, name: str, contract: str) -> None:

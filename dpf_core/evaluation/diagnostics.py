@@ -4,7 +4,7 @@ What each number means and why it can go wrong stands in dpf_core/README.md.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -132,19 +132,25 @@ def _gate_numbers(front_end: FrontEnd, task_ids: Tensor) -> dict[str, float]:
     }
 
 
-def weight_alarms(task_weights: Mapping[str, float]) -> list[Alarm]:
-    """Return an alarm for each task whose weight GradNorm moved to a bound."""
+def weight_alarms(history: Iterable[tuple[int, str, str, float]]) -> list[Alarm]:
+    """Return an alarm for each task whose weight GradNorm moved to a bound, at any logged step.
+
+    Args:
+        history: Step, task, quantity and value, as training records them.
+    """
     low, high = WEIGHT_BOUNDS
-    return [
-        Alarm(
-            name="task weight at its bound",
-            value=weight,
-            threshold=low if weight <= low * 1.001 else high,
-            message=f"The weight of {task} reached its clamp. Lower task_weight_learning_rate.",
-        )
-        for task, weight in sorted(task_weights.items())
-        if weight <= low * 1.001 or weight >= high * 0.999
-    ]
+    first: dict[str, Alarm] = {}
+    for step, task, quantity, weight in history:
+        is_at_bound = weight <= low * 1.001 or weight >= high * 0.999
+        if quantity == "task_weight" and is_at_bound and task not in first:
+            first[task] = Alarm(
+                name="task weight at its bound",
+                value=weight,
+                threshold=low if weight <= low * 1.001 else high,
+                message=f"The weight of {task} reached its clamp by step {step}. Lower "
+                "task_weight_learning_rate.",
+            )
+    return [alarm for _, alarm in sorted(first.items())]
 
 
 def temperature_alarms(trained: float, scores: Mapping[float, Sequence[float]]) -> list[Alarm]:

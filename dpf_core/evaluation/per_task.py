@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dpf_core.backbone.generation import Generation
 from dpf_core.batching import collate, micro_batches
+from dpf_core.errors import ConfigError
 from dpf_core.evaluation.metrics import Answer, score
 from dpf_core.examples import TaskExamples
 from dpf_core.model import Batch, DPFModel
@@ -35,7 +36,11 @@ class TaskScore:
 
 @torch.inference_mode()
 def predict(model: DPFModel, examples: TaskExamples) -> list[str]:
-    """Return the most likely candidate of each row, or what the model writes for free text."""
+    """Return the most likely candidate of each row, or what the model writes for free text.
+
+    Raises:
+        ConfigError: The model's numbers are not finite, so that they choose nothing.
+    """
     rows = [(examples, row) for row in range(len(examples))]
     answers = [""] * len(examples)
     if examples.references is not None:
@@ -130,7 +135,22 @@ def _scored(
         batch, labels = collate([rows[position] for position in group])
         batch = batch.to(device)
         expanded = None if prompts is None else prompts.expand(len(group), -1, -1, -1)
-        yield group, model.score(expanded, batch), labels.to(device), batch
+        logits = model.score(expanded, batch)
+        _check_finite(logits, group, model.tasks[examples.task_id].name)
+        yield group, logits, labels.to(device), batch
+
+
+def _check_finite(logits: Tensor, group: Sequence[int], task: str) -> None:
+    """Refuse logits [B, C] that choose nothing; candidates that a row lacks are at -inf."""
+    is_broken = logits.isnan().any(dim=1) | logits.isinf().all(dim=1)
+    if is_broken.any():
+        position = int(is_broken.nonzero()[0, 0])
+        raise ConfigError(
+            f"the logits of a row must be numbers, got {logits[position].tolist()} for row "
+            f"{group[position]} of {task}. The weights are not finite, or bf16 is too coarse: "
+            "train with lower learning rates (train in params.yaml), or set backbone.precision to "
+            "fp32."
+        )
 
 
 def _groups(model: DPFModel, rows: Sequence[tuple[TaskExamples, int]]) -> Iterator[list[int]]:

@@ -54,8 +54,15 @@ class Session:
 
         Raises:
             TaskIdError: A task id is outside [0, T).
-            ExportError: ONNX Runtime refuses the inputs, such as a token id outside the vocabulary.
+            ExportError: An input is missing or unknown, or ONNX Runtime refuses one, such as a
+                token id outside the vocabulary.
         """
+        wanted = {entry.name for entry in self._session.get_inputs()}
+        if inputs.keys() != wanted:
+            raise ExportError(
+                f"inputs must be {', '.join(sorted(wanted))}, got "
+                f"{', '.join(sorted(inputs)) or 'none'} ({self.path}). {MANIFEST_FILE} lists them."
+            )
         task_ids = inputs["task_id"]
         if ((task_ids < 0) | (task_ids >= self.num_tasks)).any():
             raise TaskIdError(

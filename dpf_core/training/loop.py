@@ -93,8 +93,9 @@ def train(
     """
     if not model.has_shared_prompts and config.loss_balancing == "gradnorm":
         raise ConfigError(
-            f"loss_balancing must be equal where model.method is {model.config.method}, got "
-            "gradnorm (train.loss_balancing in params.yaml): the tasks share no prompt."
+            "loss_balancing must be equal, random or fixed where model.method is "
+            f"{model.config.method}, got gradnorm (train.loss_balancing in params.yaml): the tasks "
+            "share no prompt."
         )
     if processes.count > config.batch_size:
         raise ConfigError(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dpf_core.errors import CheckpointError
 from dpf_core.loss_balancing import GradNorm, LossBalancer
 from dpf_core.training.checkpoint import Snapshot
 from dpf_core.training.history import HistoryRow
@@ -70,8 +71,12 @@ def restore(
         named: Parameters, which take its values.
         optimizer: Of these; takes its moments.
         balancer: Takes its task weights.
+
+    Raises:
+        CheckpointError: The snapshot is of a training with other parameters or tasks.
     """
     tensors, values = snapshot.tensors, snapshot.values
+    _check_same_training(tensors, named, balancer)
     with torch.no_grad():
         for name, tensor in named.items():
             tensor.copy_(tensors[f"parameter.{name}"])
@@ -95,3 +100,23 @@ def restore(
         history=[tuple(row) for row in values["history"]],
         pending=values["pending"],
     )
+
+
+def _check_same_training(
+    found: Mapping[str, Tensor], named: Mapping[str, Tensor], balancer: LossBalancer
+) -> None:
+    """Compare names and shapes: copying would stretch a row over a matrix without a word."""
+    wanted = {f"parameter.{name}": list(tensor.shape) for name, tensor in named.items()}
+    wanted["balancer.weights"] = list(balancer.weights.shape)
+    saved = {
+        name: list(tensor.shape)
+        for name, tensor in found.items()
+        if name in wanted or name.startswith("parameter.")
+    }
+    for name in sorted(wanted.keys() | saved.keys()):
+        if wanted.get(name) != saved.get(name):
+            raise CheckpointError(
+                f"{name} of a checkpoint must have the shape {wanted.get(name, 'of no tensor')} "
+                f"of this training, got {saved.get(name, 'no tensor')}. The checkpoint is of "
+                "another one: give each training a folder of its own, or remove these checkpoints."
+            )

@@ -124,11 +124,20 @@ def test_one_task_or_one_prompt_leaves_no_choice_to_warn_of(logits):
     ] * (len(logits[0]) > 1)
 
 
-def test_a_task_weight_at_either_bound_raises_an_alarm_that_names_the_task():
-    found = weight_alarms({"mood": 0.1, "pick": 1.0, "topic": 10.0})
+def test_a_task_weight_at_either_bound_raises_an_alarm_that_names_the_task_and_the_step():
+    last = {"mood": 0.1, "pick": 1.0, "topic": 10.0}
+    found = weight_alarms((40, task, "task_weight", value) for task, value in last.items())
     assert [(alarm.value, alarm.threshold) for alarm in found] == [(0.1, 0.1), (10.0, 10.0)]
     assert "mood" in found[0].message
     assert "topic" in found[1].message
+    assert "step 40" in found[0].message
+
+
+def test_a_task_weight_that_left_its_bound_again_still_raises_an_alarm():
+    values = {10: 1.0, 20: 0.1, 30: 0.1, 40: 0.8}
+    rows = [(step, "mood", "task_weight", value) for step, value in values.items()]
+    (alarm,) = weight_alarms([*rows, (30, "pick", "loss", 12.0)])
+    assert "step 20" in alarm.message
 
 
 def test_a_temperature_that_wins_on_every_task_raises_an_alarm():

@@ -153,3 +153,12 @@ def test_an_unknown_token_id_is_refused(exported):
     ids = np.array([[10_000]])
     with pytest.raises(ExportError, match=r"must be what manifest.json lists"):
         session.run(task_id=np.array([0]), input_ids=ids, attention_mask=np.ones_like(ids))
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["task_id"], ["task_id", "input_ids", "attention_mask", "x"]]
+)
+def test_inputs_that_the_file_does_not_have_are_named(exported, names):
+    session = open_session(exported("dpf") / "front_end.onnx")
+    with pytest.raises(ExportError, match="inputs must be attention_mask, input_ids, task_id, got"):
+        session.run(**{name: np.array([0]) for name in names})

@@ -166,3 +166,8 @@ def test_a_number_of_prompts_that_the_pool_has_not_is_refused(top_k):
 def test_a_single_position_leaves_no_room_for_both(world):
     with pytest.raises(ConfigError, match="prompt_length must be >= 2 where gate_mode"):
         tiny.config(tiny.ModelConfig, prompt_length=1, gate_mode="concatenated")
+
+
+def test_a_method_without_a_scheduler_takes_a_pool_smaller_than_its_number_of_prompts():
+    config = tiny.config(tiny.ModelConfig, method="attempt", pool_size=2, scheduler_top_k=3)
+    assert config.pool_size == 2

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dpf_core.config import TrainConfig
-from dpf_core.errors import ConfigError
+from dpf_core.errors import CheckpointError, ConfigError
 from dpf_core.training.checkpoint import CheckpointStore
 from dpf_core.training.loop import train
 from tests import tiny
@@ -218,3 +218,37 @@ def test_a_gradient_that_is_not_finite_is_refused_and_changes_nothing(world):
     with pytest.raises(ConfigError, match="the gradient must stay finite, got a norm of nan at st"):
         train(model, world.train_sets, world.dev_sets, config)
     assert changed(before, model) == set()
+
+
+def test_weights_that_are_not_finite_after_the_last_step_are_refused(world, monkeypatch):
+    model = world.model()
+
+    def step(self):
+        model.front_end.pool.prompts.data.fill_(float("inf"))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    config = tiny.config(TrainConfig, max_steps=1)
+    with pytest.raises(ConfigError, match="logits of a row must be numbers"):
+        train(model, world.train_sets, world.dev_sets, config)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda tensors: tensors.pop("parameter.front_end.pool.prompts"), "got no tensor"),
+        (lambda tensors: tensors.update({"parameter.extra": torch.ones(2)}), "of no tensor"),
+        (lambda tensors: tensors.update({"balancer.weights": torch.ones(2)}), r"\[3\] .*got \[2\]"),
+        (
+            lambda tensors: tensors.update({"parameter.heads.offsets": torch.ones(1, 1)}),
+            r"heads.offsets .*got \[1, 1\]",
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(world, tmp_path, change, where):
+    store = CheckpointStore(tmp_path)
+    kill(world, "gradnorm", store, 5)
+    snapshot, _ = store.load_latest()
+    change(snapshot.tensors)
+    store.save(4, snapshot)
+    with pytest.raises(CheckpointError, match=where):
+        run(world, store=store)

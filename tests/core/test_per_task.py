@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from dpf_core.batching import collate
+from dpf_core.errors import ConfigError
 from dpf_core.evaluation.metrics import accuracy, macro_f1
 from dpf_core.evaluation.per_task import (
     candidate_texts,
@@ -72,3 +73,14 @@ def test_a_model_that_is_always_right_scores_1(world, monkeypatch):
     )
     found = score_task(world.model(), examples, 0)
     assert (found.score, found.accuracy, found.macro_f1) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("measure", [predict, mean_loss, quick_score])
+def test_a_model_whose_numbers_are_not_finite_chooses_nothing(world, measure):
+    model = world.model()
+    with torch.no_grad():
+        model.front_end.pool.prompts.fill_(float("nan"))
+    with pytest.raises(
+        ConfigError, match=r"logits of a row must be numbers, .*nan.* row \d of topic"
+    ):
+        measure(model, world.train_sets[2])

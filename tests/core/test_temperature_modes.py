@@ -115,3 +115,26 @@ def test_a_pool_is_saved_with_the_temperature_that_it_ended_with(after_training,
 def test_a_final_temperature_without_effect_or_a_missing_one_is_refused(changes, reason):
     with pytest.raises(ConfigError, match=rf"final_temperature must be {reason}.*params\.yaml"):
         tiny.config(ModelConfig, **changes)
+
+
+@modes
+def test_another_temperature_for_a_while_leaves_every_bit_as_it_was(world, mode):
+    """exp(log(t)) is not t for this number, in single precision."""
+    model = world.model(**MODES[mode])
+    scheduler, everything = model.front_end.scheduler, torch.arange(3)
+    if scheduler.log_temperature is not None:
+        with torch.no_grad():
+            scheduler.log_temperature.fill_(-0.7449855804)
+    before, weights = scheduler.temperature, scheduler(everything)
+    with scheduler.at_temperature(before), scheduler.at_temperature(0.1):
+        assert scheduler.temperature == pytest.approx(0.1)
+        assert not torch.equal(scheduler(everything), weights)
+    assert scheduler.temperature == before
+    assert torch.equal(scheduler(everything), weights)
+
+
+def test_another_temperature_ends_with_an_error_too(world):
+    scheduler = world.model().front_end.scheduler
+    with pytest.raises(ZeroDivisionError), scheduler.at_temperature(0.1):
+        _ = 1 / 0
+    assert scheduler.temperature == pytest.approx(0.9)

@@ -9,6 +9,7 @@ from dpf_core.backbone.answers import collate_answers
 from dpf_core.backbone.decoder import Decoder
 from dpf_core.backbone.generation import Generation
 from dpf_core.batching import collate
+from dpf_core.errors import ConfigError
 from tests.core.backbone.slowly import one_row
 
 LENGTH = 5
@@ -147,3 +148,12 @@ def test_writing_leaves_the_model_as_it_was(given, use_cache):
     write(model, placed, use_cache=not use_cache, num_beams=2)
     assert "prepare_inputs_for_generation" not in vars(model.backbone.model)
     assert torch.equal(write(model, placed, use_cache=use_cache), first)
+
+
+@caches
+@pytest.mark.parametrize("changes", [{}, {"num_beams": 2}, {"is_sampled": True}])
+def test_nothing_is_written_from_numbers_that_are_not_finite(given, use_cache, changes):
+    model, _, placed = given()
+    placed = dataclasses.replace(placed, embeds=torch.full_like(placed.embeds, float("nan")))
+    with pytest.raises(ConfigError, match="logits of a token must be numbers, got NaN"):
+        write(model, placed, use_cache=use_cache, **changes)
