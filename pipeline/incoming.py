@@ -5,6 +5,7 @@ What a task.yaml means is the gym's business; here a directory only has a name a
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from dpf_core.files import sha256_file
@@ -66,4 +67,16 @@ def _reason(folder: Path) -> str | None:
 
 def _content(folder: Path) -> str:
     files = [folder / TASK_FILE, *(folder / f"{s}{e}" for s in (TRAIN, TEST) for e in READERS)]
-    return hash_json([(path.name, sha256_file(path)) for path in files if path.is_file()])
+    return hash_json([(path.name, _sha256(path)) for path in files if path.is_file()])
+
+
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, which is read again only where it may have changed."""
+    found = path.stat()
+    return _sha256_of(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=4096)
+def _sha256_of(path: Path, state: tuple[int, ...]) -> str:
+    del state  # with the path it says whether the content is known
+    return sha256_file(path)

@@ -1,8 +1,10 @@
 """`DvcRunner`: runs one DVC stage in its own process group and says how it went."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from pipeline.supervised import GRACE_SECONDS, search_path, supervised
 
 _TAIL_LINES = 20
 _BUSY = "is busy, it is being blocked by"
+_TORN_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class DvcRunner(dg.ConfigurableResource[Any]):
         # --wait-for-lock waits for DVC's short lock only; that no two runs share the workspace
         # is the concern of dagster.yaml.
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+        _remove_torn_lock(self.root)
         with supervised(
             command,
             grace_seconds=self.grace_seconds,
@@ -84,6 +88,24 @@ class DvcRunner(dg.ConfigurableResource[Any]):
         ) as process:
             tail = _echo(process)
             return process.wait(), tail
+
+
+def _remove_torn_lock(root: Path) -> None:
+    """Remove DVC's list of readers and writers if a killed DVC has left half of it.
+
+    DVC writes it in place and refuses everything once it is no JSON. Whoever is writing it is done
+    in an instant, so half of one that has stood for a minute is nobody's.
+    """
+    path = root / ".dvc/tmp/rwlock"
+    try:
+        is_old = time.time() - path.stat().st_mtime > _TORN_SECONDS
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except ValueError:
+        if is_old:
+            print(f"{path} was left half written by a DVC that was killed: removed", flush=True)
+            path.unlink(missing_ok=True)
 
 
 def _echo(process: subprocess.Popen[str]) -> str:

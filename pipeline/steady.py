@@ -5,7 +5,7 @@ stand in dvc.lock, and in the run cache, as what the outputs were made of.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,36 @@ def steady() -> Iterator[Callable[[], None]]:
     def check() -> None:
         if stage is None or before is None:
             return
-        now = _inputs(stage)
-        changed = sorted(key for key in before | now if before.get(key) != now.get(key))
-        if changed:
-            raise ConfigError(
-                f"what a stage reads must stay as it is while it runs, got a change of "
-                f"{', '.join(changed[:5])} (stage {stage}). DVC would record it as what the "
-                "outputs were made of, so nothing is recorded: run the stage again."
-            )
+        _refuse_changes(before, _inputs(stage), stage)
 
     yield check
     check()
+
+
+@contextmanager
+def unchanged(*paths: Path) -> Iterator[None]:
+    """Fail at the end of the block if a file is not as it was; for stages of other graphs.
+
+    Without DVC, which alone records inputs, nothing is looked at.
+
+    Raises:
+        ConfigError: A file has changed, or is gone.
+    """
+    looked_at = paths if _STAGE in os.environ else ()
+    before = {str(path): _signature(path) for path in looked_at}
+    yield
+    now = {str(path): _signature(path) for path in looked_at}
+    _refuse_changes(before, now, os.environ.get(_STAGE, ""))
+
+
+def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], stage: str) -> None:
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if changed:
+        raise ConfigError(
+            f"what a stage reads must stay as it is while it runs, got a change of "
+            f"{', '.join(changed[:5])} (stage {stage}). DVC would record it as what the "
+            "outputs were made of, so nothing is recorded: run the stage again."
+        )
 
 
 def _inputs(name: str) -> dict[str, Any]:

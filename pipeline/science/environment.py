@@ -1,4 +1,4 @@
-"""What shapes a result besides settings and rows: files of the backbone, and libraries."""
+"""What shapes a result besides settings and rows: the backbone's files, libraries, processor."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import torch
+
 from dpf_core.backbone.files import resolve_directory, settings_sha256, weights_sha256
 from pipeline.science.settings import ScienceSettings
 
 _FIRST_SETTINGS_SHA256 = "d9007e980271a542552cb95f38a4f77136d321dee6e3b1f75df3173229ba0ebc"
 """Of configuration and tokenizer of the bundled backbone, which the first results name by its
 weights alone."""
-FIRST_VERSIONS = {"transformers": "5.23.0", "tokenizers": "0.23.3"}
+FIRST = {"transformers": "5.23.0", "tokenizers": "0.23.3", "cpu_capability": "AVX2"}
 """Of the first results, whose keys do not hold them."""
 
 
@@ -23,8 +25,10 @@ class Environment:
     backbone_sha256: str
     """Of the weights; of any other backbone than the bundled one also of its other files."""
     torch: str
-    transformers: str = FIRST_VERSIONS["transformers"]
-    tokenizers: str = FIRST_VERSIONS["tokenizers"]
+    transformers: str = FIRST["transformers"]
+    tokenizers: str = FIRST["tokenizers"]
+    cpu_capability: str = FIRST["cpu_capability"]
+    """Instructions that torch uses on a CPU: others add in another order, so to other bits."""
 
     @classmethod
     def here(cls, settings: ScienceSettings) -> "Environment":
@@ -42,6 +46,7 @@ class Environment:
             torch=version("torch"),
             transformers=version("transformers"),
             tokenizers=version("tokenizers"),
+            cpu_capability=_cpu_capability(settings.runtime.device),
         )
 
     @classmethod
@@ -52,14 +57,21 @@ class Environment:
             KeyError: A part is missing.
             TypeError: A part has another form.
         """
-        versions = {name: setup.get(name, first) for name, first in FIRST_VERSIONS.items()}
-        return cls(backbone_sha256=setup["backbone"]["sha256"], torch=setup["torch"], **versions)
+        others = {name: setup.get(name, first) for name, first in FIRST.items()}
+        return cls(backbone_sha256=setup["backbone"]["sha256"], torch=setup["torch"], **others)
 
     @property
-    def versions(self) -> dict[str, str]:
-        """The libraries that are not those of the first results."""
-        found = {name: getattr(self, name) for name in FIRST_VERSIONS}
-        return {name: found[name] for name in found if found[name] != FIRST_VERSIONS[name]}
+    def since_changed(self) -> dict[str, str]:
+        """What is not as it was for the first results."""
+        found = {name: getattr(self, name) for name in FIRST}
+        return {name: found[name] for name in found if found[name] != FIRST[name]}
+
+
+def _cpu_capability(device: str) -> str:
+    """Return what torch was allowed to use; elsewhere than on a CPU it shapes nothing."""
+    if device != "cpu":
+        return FIRST["cpu_capability"]
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def recorded_environment(record: Mapping[str, Any]) -> Environment:

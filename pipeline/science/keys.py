@@ -134,13 +134,13 @@ def code_hash() -> str:
 
 
 def shared_setup(settings: ScienceSettings, environment: Environment) -> Json:
-    """Return what shapes every result: runtime, backbone and libraries."""
+    """Return what shapes every result: runtime, backbone, libraries and processor."""
     return {
         "protocol": PROTOCOL,
         "runtime": asdict(settings.runtime),
         "backbone": to_mapping(settings.backbone) | {"sha256": environment.backbone_sha256},
         "torch": environment.torch,
-        **environment.versions,
+        **environment.since_changed,
     }
 
 

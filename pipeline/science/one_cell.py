@@ -76,7 +76,7 @@ def describe(result: dict[str, Any]) -> str:
 
 def _why(result: dict[str, Any]) -> str:
     if not result["is_same_setup"]:
-        return ", of other settings, rows, weights or torch"
+        return ", of other settings, rows, weights, libraries or kind of processor"
     if result["is_equal"]:
         return ""
     return ", of the same settings: by other code, or on another kind of processor (README)"

@@ -6,7 +6,7 @@ from pathlib import Path
 from dpf_core.backbone.families import family_of
 from dpf_core.backbone.files import resolve_directory
 from dpf_core.errors import ConfigError
-from dpf_core.files import read_json
+from dpf_core.files import read_json, sha256_file
 from pipeline.science.jobs import Place, run_jobs
 from pipeline.science.keys import cell_key
 from pipeline.science.lock import alone
@@ -66,7 +66,10 @@ def run_reference(place: Place, reference: Reference, *, num_processes: int) -> 
     with alone(place.layout):
         sweep = ReferenceSweep(reference, place.layout)
         earlier = _earlier(place, reference, sweep)
-        source = _make_source(place, reference, num_processes)
+        total = len(reference.targets) * len(place.settings.gym.seeds)
+        if not sweep.missing and not _missing(reference, _chosen(sweep), None, earlier):
+            return Done(ran=0, kept=total)
+        source = _make_source(place, sweep, num_processes)
         _tune(place, sweep, source, num_processes)
         jobs = _missing(reference, _chosen(sweep), source, earlier)
         with closing(run_jobs(place, jobs, num_processes)) as results:
@@ -79,7 +82,6 @@ def run_reference(place: Place, reference: Reference, *, num_processes: int) -> 
                     cell,
                 )
                 say(f"{job.name} {job.target} {job.seed}: {cell.score:.4f}")
-        total = len(reference.targets) * len(place.settings.gym.seeds)
         return Done(ran=len(jobs), kept=total - len(jobs))
 
 
@@ -102,17 +104,25 @@ def _earlier(place: Place, reference: Reference, sweep: ReferenceSweep) -> Cells
     return found.cells
 
 
-def _make_source(place: Place, reference: Reference, num_processes: int) -> Path | None:
+def _make_source(place: Place, sweep: ReferenceSweep, num_processes: int) -> Path | None:
+    """Return what the reference learns from the sources, None for nothing; it is the recorded one.
+
+    Raises:
+        ConfigError: What is recorded was made from another one.
+    """
+    reference = sweep.reference
     key = reference.source_key
     if key is None:
         return None
-    path = place.layout.reference_source(reference.name, key)
+    path, known = place.layout.reference_source(reference.name, key), {}
     if not path.exists():
         setup = reference.setup(0)
         jobs = [ReferenceSourceJob(name=reference.name, setup=setup, path=path)]
         with closing(run_jobs(place, jobs, num_processes)) as results:
             for job, made in shown(results, len(jobs), "sources", "model"):
                 say(f"source {job.name}: dev {made['dev_score']:.4f}")
+                known = made
+    sweep.start_from({**known, "sha256": sha256_file(path)})
     return path
 
 

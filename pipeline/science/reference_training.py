@@ -103,12 +103,13 @@ class ReferenceSourceJob:
     """File that is written."""
 
     def run(self, worker: Worker) -> Json:
-        """Train on the source tasks, write prompt and factors, and return the dev score.
+        """Train on the source tasks, write prompt and factors, and return how it went.
 
         Raises:
             DPFError: Rows are wrong.
             OSError: The file cannot be written.
         """
+        started = time.perf_counter()
         question = self.setup["source"]["settings"]
         train = question["train"]
         worker.seed(train["seed"])
@@ -134,7 +135,11 @@ class ReferenceSourceJob:
         staging = self.path.with_suffix(".part")
         save_file(learner.shared_tensors(), staging)
         staging.replace(self.path)
-        return {"dev_score": fitted.dev_score, "best_step": fitted.best_step}
+        return {
+            "dev_score": fitted.dev_score,
+            "best_step": fitted.best_step,
+            "seconds": round(time.perf_counter() - started, 2),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -180,10 +180,13 @@ class ReferenceSweep:
             "data": {target: reference.data(target, self.seed) for target in self.targets},
         }
         self.outcomes: list[dict[str, Json]] = [{} for _ in LEARNING_RATES]
+        self.source: Json | None = None
+        """Dev score and SHA-256 of what it learned from the sources, None until that is known."""
         record = read_record(self.path)
         try:
             if record is not None and record["question"] == self.question:
                 self.outcomes = [dict(point["targets"]) for point in record["points"]]
+                self.source = record.get("source")
             self.means = [self._mean(outcomes) for outcomes in self.outcomes]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(damaged(self.path, error)) from error
@@ -212,13 +215,35 @@ class ReferenceSweep:
         """
         self.outcomes[point][target] = outcome
         self.means[point] = self._mean(self.outcomes[point])
+        self._write()
+
+    def start_from(self, source: Json) -> None:
+        """Record what the sources taught, its `sha256` and more, or compare it with the record.
+
+        Raises:
+            ConfigError: What is recorded was made from another one.
+            OSError: The file cannot be written.
+        """
+        if self.source is None:
+            self.source = source
+            self._write()
+        elif self.source["sha256"] != source["sha256"]:
+            raise ConfigError(
+                f"what a reference learned from the sources must have the recorded SHA-256 "
+                f"{self.source['sha256']}, got {source['sha256']} ({self.path}): its cells would "
+                "be of two models. Train it again in the recorded way (README, 'The same bytes'), "
+                "or remove that record and the reference's cells."
+            )
+
+    def _write(self) -> None:
         points = [
             {"learning_rate": rate, "targets": outcomes, "mean_dev_score": mean}
             for rate, outcomes, mean in zip(LEARNING_RATES, self.outcomes, self.means, strict=True)
         ]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         record = {"reference": self.reference.name, "question": self.question, "points": points}
-        write_json(self.path, {**record, "chosen": self.chosen})
+        source = {} if self.source is None else {"source": self.source}
+        write_json(self.path, {**record, **source, "chosen": self.chosen})
 
     def _mean(self, outcomes: Mapping[str, Json]) -> float | None:
         if outcomes.keys() != set(self.targets):

@@ -162,9 +162,7 @@ def _is_start_recorded(place: Place, name: str) -> bool:
 def is_start_there(place: Place, name: str) -> bool:
     """Return whether a method starts from nothing, or from a source model that was trained here."""
     source = place.settings.method(name).source
-    if source is None:
-        return True
-    return place.layout.source_model(source, _source_key(place, source)).exists()
+    return source is None or _is_trained(place, source)
 
 
 def _is_source_recorded(place: Place, name: str) -> bool:
@@ -187,6 +185,9 @@ def train_sources(
         DPFError: One cannot be trained.
     """
     settings, layout = place.settings, place.layout
+    for name in sorted(_with_teachers(place, sources)) if record else ():
+        if _is_trained(place, name):  # before anything starts from it
+            _record(place, name, _source_key(place, name))
     rounds = source_jobs(settings, layout, place.environment, place.gym, sources)
     for jobs in rounds:
         with closing(run_jobs(place, jobs, num_processes)) as results:
@@ -194,8 +195,15 @@ def train_sources(
                 if record:
                     _record(place, job.name, job.key)
                 say(f"source {job.name}: dev {made['dev_mean_score']:.4f}")
-    for name in sources if record else ():
-        _record(place, name, _source_key(place, name))
+
+
+def _with_teachers(place: Place, sources: set[str]) -> set[str]:
+    learned = [place.settings.sources[name].teacher for name in sources]
+    return sources | {teacher.source for teacher in learned if teacher is not None}
+
+
+def _is_trained(place: Place, source: str) -> bool:
+    return place.layout.source_model(source, _source_key(place, source)).exists()
 
 
 def _record(place: Place, name: str, key: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
-from pipeline.science.environment import FIRST_VERSIONS, Environment
+from pipeline.science.environment import FIRST, Environment
 from pipeline.science.keys import Json
 from pipeline.science.layout import Layout
 from pipeline.science.records import RESAMPLE_UNIT, Cells, read_cells
@@ -80,7 +80,7 @@ def build_transfer(layout: Layout, *, without: Sequence[str] = ()) -> Json:
             "gym_manifest_sha256": checked.manifest_sha256,
             "backbone_sha256": _distinct(rows, lambda row: row.setup["backbone"]["sha256"]),
             "torch": _distinct(rows, lambda row: row.setup["torch"]),
-            **_other_versions(rows),
+            **_others(rows),
             "protocol": _distinct(rows, lambda row: row.setup["protocol"]),
             "code": sorted({cell.code for row in rows.values() for cell in row.cells.values()}),
         },
@@ -223,13 +223,13 @@ def _distinct(rows: Mapping[str, _Row], part: Any) -> list[Any]:
     return sorted({part(row) for row in rows.values() if row.cells})
 
 
-def _other_versions(rows: Mapping[str, _Row]) -> Json:
-    """Return the versions of libraries that are not all those of the first results."""
+def _others(rows: Mapping[str, _Row]) -> Json:
+    """Return libraries and processor where they are not all those of the first results."""
     found = {
         name: _distinct(rows, lambda row, name=name: getattr(Environment.of(row.setup), name))
-        for name in FIRST_VERSIONS
+        for name in FIRST
     }
-    return {name: found[name] for name in found if found[name] != [FIRST_VERSIONS[name]]}
+    return {name: found[name] for name in found if found[name] != [FIRST[name]]}
 
 
 def describe(table: Json) -> str:

@@ -5,7 +5,7 @@ one, and refused without a record.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
@@ -142,7 +142,7 @@ class Sweep:
             return self.chosen
         got = "one of other settings" if self.is_other else "none"
         if self.record is not None:
-            strange = "one of other rows, weights or another source model"
+            strange = "one of other rows, weights or another source model, as on another processor"
             got = strange if is_strange else "an unfinished one"
         raise ConfigError(
             f"a method must have the record of its tuning, got {got} ({self.name}, {self.path}). "
@@ -189,9 +189,10 @@ class Sweep:
         Raises:
             OSError: The file cannot be written.
         """
-        for job in self.missing(environment, gym, source_key):
-            if job.key in self._earlier:
-                self.add(job, self._earlier[job.key])
+        missing = self.missing(environment, gym, source_key)
+        found = [(job, self._earlier[job.key]) for job in missing if job.key in self._earlier]
+        if found:
+            self._write(found)
 
     def add(self, job: TuningJob, outcome: Json) -> None:
         """Record a result; the file is written anew, without what rests on something else.
@@ -199,12 +200,17 @@ class Sweep:
         Raises:
             OSError: The file cannot be written.
         """
+        self._write([(job, outcome)])
+
+    def _write(self, results: Sequence[tuple[TuningJob, Json]]) -> None:
+        origin = results[0][0].origin  # of all: written at once, so that a kill loses none
         points = [
-            {"values": dict(point.values), "targets": self._kept(number, job.origin)}
+            {"values": dict(point.values), "targets": self._kept(number, origin)}
             for number, point in enumerate(self.method.sweep)
         ]
-        points[job.point]["targets"][job.target] = outcome
-        self.record = self._judged(points, job.origin)
+        for job, outcome in results:
+            points[job.point]["targets"][job.target] = outcome
+        self.record = self._judged(points, origin)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, self.record)
 

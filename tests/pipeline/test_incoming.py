@@ -102,3 +102,19 @@ def test_a_folder_whose_name_is_no_utf_8_is_named_in_signs_that_are(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
     (sentence,) = ignored_folders(tmp_path)
     assert sentence.encode().startswith(b"data/incoming/caf\\udce9 has a name with signs that")
+
+
+def test_rows_are_read_once_while_they_stay_as_they_are(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "pipeline.incoming.sha256_file", lambda path: read.append(path.name) or f"{len(read)}"
+    )
+    (tmp_path / "news").mkdir()
+    for name in ("task.yaml", "train.tsv"):
+        (tmp_path / "news" / name).write_text("x\n")
+    first, _ = incoming_tasks(tmp_path)
+    assert incoming_tasks(tmp_path)[0] == first
+    assert sorted(read) == ["task.yaml", "train.tsv"]
+    (tmp_path / "news/train.tsv").write_text("y\n")
+    assert incoming_tasks(tmp_path)[0] != first
+    assert sorted(read) == ["task.yaml", "train.tsv", "train.tsv"]

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.assets import build_assets
 from pipeline.dvc_project import read_lock
-from pipeline.resources import DvcRunner
+from pipeline.resources import DvcRunner, _remove_torn_lock
 from tests.pipeline.toy_project import run_dvc, write_toy_project
 
 
@@ -107,3 +107,25 @@ def test_a_stage_waits_while_another_dvc_writes_in_the_workspace(toy):
     waits = [e for e in result.all_events if e.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY]
     assert result.success
     assert waits
+
+
+@pytest.mark.parametrize("content", ["", '{"read": {'])
+def test_half_a_lock_that_a_killed_dvc_left_behind_is_removed(toy, content, capfd):
+    lock = toy / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(content)
+    os.utime(lock, (time.time() - 90,) * 2)
+    assert materialize(toy).success
+    assert (
+        "rwlock was left half written by a DVC that was killed: removed" in capfd.readouterr().out
+    )
+
+
+def test_half_a_lock_that_somebody_may_be_writing_stays(tmp_path):
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(parents=True)
+    for content, age in (("{", 0), ("{}", 90)):
+        lock.write_text(content)
+        os.utime(lock, (time.time() - age,) * 2)
+        _remove_torn_lock(tmp_path)
+        assert lock.read_text() == content

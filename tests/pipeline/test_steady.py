@@ -8,7 +8,7 @@ from dpf_core.errors import ConfigError
 from dpf_core.files import write_json
 from pipeline.exclusive import exclusive
 from pipeline.stages import train
-from pipeline.steady import steady
+from pipeline.steady import steady, unchanged
 from tests.pipeline.toy_project import write_toy_project
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +117,37 @@ def test_a_stage_of_another_graph_is_left_alone(toy, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "mine")
     with steady():
         add_task(toy)
+
+
+def test_a_stage_of_another_graph_names_the_files_that_must_stay(toy, monkeypatch):
+    monkeypatch.setenv("DVC_STAGE", "pipeline/science/dvc.yaml:cells")
+    path = Path("params.yaml")
+    with unchanged(path):
+        add_task(toy)
+    says = r"got a change of params\.yaml \(stage .*:cells\)"
+    with pytest.raises(ConfigError, match=says), unchanged(path):
+        path.write_text("other: {}\n")
+    with pytest.raises(ConfigError, match=r"got a change of params\.yaml"), unchanged(path):
+        path.unlink()
+
+
+def test_without_dvc_such_files_may_change(toy, monkeypatch):
+    monkeypatch.delenv("DVC_STAGE")
+    with unchanged(Path("params.yaml")):
+        (toy / "params.yaml").unlink()
+
+
+@pytest.mark.parametrize("stage", sorted(Path("pipeline/science/stages").glob("[!_]*.py")), ids=str)
+def test_every_stage_of_the_science_looks_at_its_settings_around_all_that_it_does(stage):
+    text = stage.read_text()
+    (main,) = [
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == "main"
+    ]
+    files = "PARAMS, STUDIES" if "studies" in text else "PARAMS"
+    is_decorated = f"unchanged({files})" in {ast.unparse(node) for node in main.decorator_list}
+    last = main.body[-1]
+    assert is_decorated or (
+        isinstance(last, ast.With) and "unchanged(" in ast.unparse(last.items[0])
+    )

@@ -6,9 +6,12 @@ from pipeline.refusals import in_one_sentence
 from pipeline.science.appending import append_targets, describe, has_changed
 from pipeline.science.layout import Layout
 from pipeline.science.protocol import open_place
+from pipeline.science.settings import PARAMS
+from pipeline.steady import unchanged
 
 
 @in_one_sentence("science append")
+@unchanged(PARAMS)
 def main() -> int:
     """Write the record and return the exit code."""
     place = open_place(Layout(), mirror=None, jobs=1)

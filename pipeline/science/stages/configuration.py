@@ -11,6 +11,7 @@ from pipeline.science.protocol import open_place
 from pipeline.science.running import run_cells, tune
 from pipeline.science.studies_file import load_studies
 from pipeline.science.studying import run_studies
+from pipeline.steady import unchanged
 
 
 @in_one_sentence("science configuration")
@@ -22,7 +23,13 @@ def main() -> int:
             f"the argument must be one of {', '.join(known)}, which have studies of their own, got "
             f"{' '.join(named) or 'none'}. Name one."
         )
-    place = open_place(known[named[0]], mirror=None, jobs=1)
+    layout = known[named[0]]
+    with unchanged(layout.params, layout.study_params):
+        return _run(layout)
+
+
+def _run(layout: Layout) -> int:
+    place = open_place(layout, mirror=None, jobs=1)
     studies = load_studies(place.layout.study_params, place.settings)
     jobs = default_jobs(place.settings)
     baseline = place.settings.gain.baseline

@@ -5,9 +5,12 @@ import sys
 from pipeline.refusals import in_one_sentence
 from pipeline.science.layout import Layout
 from pipeline.science.protocol import build_protocol
+from pipeline.science.settings import PARAMS
+from pipeline.steady import unchanged
 
 
 @in_one_sentence("science protocol")
+@unchanged(PARAMS)
 def main() -> int:
     """Write the records and return the exit code."""
     record = build_protocol(Layout(), mirror=None, jobs=1)

@@ -7,11 +7,14 @@ from pipeline.refusals import in_one_sentence
 from pipeline.science.jobs import default_jobs
 from pipeline.science.layout import STUDIES, Layout
 from pipeline.science.protocol import open_place
+from pipeline.science.settings import PARAMS
 from pipeline.science.studies_file import load_studies
 from pipeline.science.studying import run_studies
+from pipeline.steady import unchanged
 
 
 @in_one_sentence("science study")
+@unchanged(PARAMS, STUDIES)
 def main() -> int:
     """Write the records of the study that the command line names and return the exit code."""
     named = sys.argv[1:]

@@ -4,10 +4,13 @@ import sys
 
 from pipeline.refusals import in_one_sentence
 from pipeline.science.layout import Layout
+from pipeline.science.settings import PARAMS
 from pipeline.science.transfer import describe, write_transfer
+from pipeline.steady import unchanged
 
 
 @in_one_sentence("science transfer")
+@unchanged(PARAMS)
 def main() -> int:
     """Write the records and return the exit code."""
     print(describe(write_transfer(Layout())))

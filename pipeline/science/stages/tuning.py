@@ -7,9 +7,12 @@ from pipeline.science.jobs import default_jobs
 from pipeline.science.layout import Layout
 from pipeline.science.protocol import open_place
 from pipeline.science.running import tune
+from pipeline.science.settings import PARAMS
+from pipeline.steady import unchanged
 
 
 @in_one_sentence("science tuning")
+@unchanged(PARAMS)
 def main() -> int:
     """Write the records and return the exit code."""
     place = open_place(Layout(), mirror=None, jobs=1)

@@ -2,18 +2,20 @@ import dataclasses
 import shutil
 
 import pytest
+import torch
 
 from dpf_core.config import BackboneConfig
+from dpf_core.errors import ConfigError
 from dpf_core.files import read_json, write_json
 from pipeline.science.environment import NOWHERE, Environment
 from pipeline.science.keys import digest, shared_setup
 from pipeline.science.layout import Layout
-from pipeline.science.running import cell_jobs
+from pipeline.science.running import cell_jobs, run_cells
 from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import place, write_params
 from tests.pipeline.science.test_transfer import fill
 
-VERSIONS = {"transformers": "6.0", "tokenizers": "1.0"}
+OTHERS = {"transformers": "6.0", "tokenizers": "1.0", "cpu_capability": "AVX512"}
 
 
 @pytest.mark.parametrize("changes", [{"model_type": "electra"}, {"hidden_act": "relu"}], ids=str)
@@ -49,11 +51,37 @@ def test_the_bundled_backbone_is_named_by_its_weights_as_in_the_first_results():
     assert found.backbone_sha256 == recorded
 
 
-@pytest.mark.parametrize("name", VERSIONS)
-def test_other_libraries_are_another_setup_and_the_first_ones_stand_in_none(project, name):
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_libraries_or_instructions_are_another_setup_and_the_first_ones_stand_in_none(
+    project, name
+):
     settings = load_science(project.params)
-    other = dataclasses.replace(NOWHERE, **{name: VERSIONS[name]})
+    other = dataclasses.replace(NOWHERE, **{name: OTHERS[name]})
     first, second = (shared_setup(settings, environment) for environment in (NOWHERE, other))
-    assert second == first | {name: VERSIONS[name]}
+    assert second == first | {name: OTHERS[name]}
     assert digest(first) != digest(second)
     assert (Environment.of(first), Environment.of(second)) == (NOWHERE, other)
+
+
+def test_cells_of_other_instructions_of_the_processor_are_not_put_beside_the_recorded_ones(
+    project, monkeypatch
+):
+    fill(project, heads_only=0.5)
+    path, lost = project.cells("heads_only"), ("mood", "13")
+    record = read_json(path)
+    del record["cells"][lost[0]][lost[1]]
+    write_json(path, record)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    with pytest.raises(ConfigError, match=r"got 3 of other cpu_capability"):
+        run_cells(place(project), ["heads_only"], num_processes=1)
+    assert read_json(path) == record
+
+
+def test_the_processor_beside_a_gpu_is_in_no_key(project, monkeypatch):
+    settings = load_science(project.params)
+    on_gpu = dataclasses.replace(
+        settings, runtime=dataclasses.replace(settings.runtime, device="cuda")
+    )
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    assert Environment.here(settings).since_changed["cpu_capability"] == "SVE256"
+    assert "cpu_capability" not in Environment.here(on_gpu).since_changed

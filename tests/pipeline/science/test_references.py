@@ -9,7 +9,7 @@ from peft.tuners.multitask_prompt_tuning import MultitaskPromptEmbedding
 from safetensors.torch import load_file
 
 from dpf_core.errors import ConfigError, GymError
-from dpf_core.files import read_json, write_json
+from dpf_core.files import read_json, sha256_file, write_json
 from pipeline import cli
 from pipeline.peft_classifier import PeftClassifier
 from pipeline.science.records import read_cells
@@ -222,3 +222,22 @@ def test_the_frozen_encoder_stays_as_it_was(project, monkeypatch):
     monkeypatch.setattr("pipeline.science.reference_training.PeftClassifier", Watched)
     run(project, PROMPT_TUNING)
     assert set(kept) == {True}
+
+
+def test_what_the_sources_taught_is_recorded_and_another_one_is_refused(ran):
+    (path,) = (ran.work / "references").iterdir()
+    source = read_json(ran.reference_sweep(MPT))["source"]
+    assert source["sha256"] == sha256_file(path)
+    assert 0 <= source["dev_score"] <= 1
+    assert source["seconds"] > 0
+    assert "source" not in read_json(ran.reference_sweep(PROMPT_TUNING))
+    ran.reference(MPT).unlink()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ConfigError, match="must have the recorded SHA-256"):
+        run(ran, MPT)
+
+
+def test_what_the_sources_taught_is_not_made_again_where_every_cell_is_there(ran):
+    shutil.rmtree(ran.work / "references")
+    assert run(ran, MPT) == Done(ran=0, kept=2)
+    assert not (ran.work / "references").exists()

@@ -133,3 +133,23 @@ def test_what_a_fixed_scheduler_keeps_is_not_counted_as_trained(project, backbon
         running.make_sources(place(project), {"dpf"}, num_processes=1)
         found.append(read_record(project.source_record("dpf"))["num_trainable"])
     assert found[0] - found[1] == 2 * 4  # W [T, K]
+
+
+def test_a_teacher_that_is_not_the_recorded_one_teaches_nobody(project, backbone_folder):
+    with_method(project, backbone_folder, "mpt", "mpt", "mpt", RATES)
+    running.train_sources(place(project), {"single_task"}, num_processes=1)
+    path = project.source_record("single_task")
+    write_json(path, read_record(path) | {"sha256": {"pool.safetensors": "of another processor"}})
+    with pytest.raises(ConfigError, match=r"must be the recorded one.*single_task"):
+        running.train_sources(place(project), {"mpt"}, num_processes=1)
+    assert [f.name.split("-")[0] for f in (project.work / "sources").iterdir()] == ["single_task"]
+
+
+def test_a_teacher_that_was_trained_without_a_record_gets_one_before_it_teaches(
+    project, backbone_folder
+):
+    with_method(project, backbone_folder, "mpt", "mpt", "mpt", RATES)
+    running.train_sources(place(project), {"single_task"}, num_processes=1, record=False)
+    assert read_record(project.source_record("single_task")) is None
+    running.train_sources(place(project), {"mpt"}, num_processes=1)
+    assert read_record(project.source_record("single_task"))["sha256"]

@@ -202,3 +202,22 @@ def test_a_shorter_sweep_chooses_from_what_was_tried(project, backbone_folder):
     write_params(project, backbone_folder, methods__single_task__sweep=[RATES])
     assert tune(place(project), ["single_task"], num_processes=1) == Done(ran=0, kept=1)
     assert sweep(project).require() == 0
+
+
+def test_a_kill_while_an_earlier_sweep_is_taken_over_loses_nothing(
+    project, backbone_folder, monkeypatch
+):
+    fill(project, [0.3, 0.4])
+    longer = [RATES, {**RATES, "prompt_learning_rate": 0.1}, {**RATES, "max_steps": 5}]
+    write_params(project, backbone_folder, methods__single_task__sweep=longer)
+    here, writes = place(project), []
+
+    def killed_after_the_first(path, value):
+        if writes:
+            raise KeyboardInterrupt
+        writes.append(write_json(path, value))
+
+    monkeypatch.setattr("pipeline.science.tuning.write_json", killed_after_the_first)
+    sweep(project).take_over(here.environment, here.gym, None)
+    points = read_json(project.tuning_record("single_task"))["points"]
+    assert [point["targets"]["mood"]["dev_score"] for point in points[:2]] == [0.3, 0.4]

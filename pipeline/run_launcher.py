@@ -1,0 +1,48 @@
+"""`WatchedRunLauncher`: Dagster's own launcher, which also sees that a run's process is gone.
+
+Where the machine goes down, or the memory runs out, nobody is left to report how a run ended. It
+would stay STARTED, keep its place in dagster.yaml's limit of one run, and all later ones would wait
+for ever. Dagster's run monitoring asks a launcher for this, once in two minutes.
+"""
+
+import dagster as dg
+import psutil
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """Launches runs as processes of this machine, and knows whether they are alive."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """True: run monitoring marks a run as failed whose process is gone."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Return whether the process that started a run still works on it.
+
+        Args:
+            run: That has started, here or on the command line.
+        """
+        records = self._instance.get_records_for_run(
+            run.run_id, of_type=dg.DagsterEventType.RUN_START, limit=1
+        ).records
+        event = records[0].event_log_entry if records else None
+        pid = event.dagster_event.pid if event and event.dagster_event else None
+        if event is None or pid is None or _is_alive(pid, event.timestamp):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(
+            WorkerStatus.NOT_FOUND,
+            f"the process {pid} of the run is gone, as after a restart of the machine or for want "
+            "of memory. What it finished stays; run it again.",
+        )
+
+
+def _is_alive(pid: int, started: float) -> bool:
+    """Return whether a process is there that is not younger than what it has reported."""
+    try:
+        process = psutil.Process(pid)
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.create_time() <= started and not is_zombie)
+    except psutil.NoSuchProcess:
+        return False
