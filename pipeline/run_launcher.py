@@ -5,9 +5,12 @@ would stay STARTED, keep its place in dagster.yaml's limit of one run, and all l
 for ever. Dagster's run monitoring asks a launcher for this, once in two minutes.
 """
 
+import json
+
 import dagster as dg
 import psutil
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -22,8 +25,11 @@ class WatchedRunLauncher(DefaultRunLauncher):
         """Return whether the process that started a run still works on it.
 
         Args:
-            run: That has started, here or on the command line.
+            run: That has started, by this machine's code server or on the command line; of a code
+                server elsewhere nothing is known, and its runs count as running.
         """
+        if not _is_of_this_machine(run):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
         records = self._instance.get_records_for_run(
             run.run_id, of_type=dg.DagsterEventType.RUN_START, limit=1
         ).records
@@ -36,6 +42,11 @@ class WatchedRunLauncher(DefaultRunLauncher):
             f"the process {pid} of the run is gone, as after a restart of the machine or for want "
             "of memory. What it finished stays; run it again.",
         )
+
+
+def _is_of_this_machine(run: dg.DagsterRun) -> bool:
+    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+    return server.get("host", "localhost") in ("localhost", "127.0.0.1")
 
 
 def _is_alive(pid: int, started: float) -> bool:

@@ -1,5 +1,6 @@
 """A run that nobody can report the end of, as after a power failure."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from unittest.mock import MagicMock
 import dagster as dg
 import psutil
 import pytest
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +92,16 @@ def test_a_run_of_which_no_process_is_known_is_left_alone(home):
     with dg.DagsterInstance.get() as instance:
         instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
         assert monitor(instance) == dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_of_a_code_server_elsewhere_is_left_alone(running):
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        elsewhere = json.dumps({"host": "code_server", "port": 4000})
+        instance.add_run_tags(run.run_id, {GRPC_INFO_TAG: elsewhere})
+        running.kill()
+        running.wait()
+        assert monitor(instance) == dg.DagsterRunStatus.STARTED
+        here = json.dumps({"host": "localhost", "socket": "/tmp/socket"})
+        instance.add_run_tags(run.run_id, {GRPC_INFO_TAG: here})
+        assert monitor(instance) == dg.DagsterRunStatus.FAILURE
