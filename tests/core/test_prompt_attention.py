@@ -229,7 +229,9 @@ def test_without_an_earlier_pool_of_as_many_single_tasks_it_is_refused(world, tm
 
 def test_gradnorm_is_refused(world, model):
     config = tiny.config(TrainConfig, loss_balancing="gradnorm")
-    with pytest.raises(ConfigError, match=r"must be equal where model.method is attempt"):
+    with pytest.raises(
+        ConfigError, match=r"must be equal, random or fixed where model.method is attempt"
+    ):
         train(model, *sets(world), config)
 
 

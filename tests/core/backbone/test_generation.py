@@ -34,9 +34,9 @@ def test_settings_of_sampling_are_refused_where_nothing_is_sampled(changes):
 
 
 def test_greedy_settings_name_nothing_that_only_sampling_reads():
-    assert Generation(max_new_tokens=3).arguments() == {
-        "max_new_tokens": 3, "num_beams": 1, "do_sample": False, "use_cache": True,
-    }  # fmt: skip
+    greedy = Generation(max_new_tokens=3).arguments()
+    assert len(greedy.pop("logits_processor")) == 1  # that ends it at NaN
+    assert greedy == {"max_new_tokens": 3, "num_beams": 1, "do_sample": False, "use_cache": True}
     sampled = Generation(is_sampled=True, sampling_temperature=0.5, top_p=0.9).arguments()
     assert (sampled["temperature"], sampled["top_p"], sampled["top_k"]) == (0.5, 0.9, 0)
 
