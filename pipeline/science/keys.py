@@ -7,7 +7,7 @@ score changes raises `PROTOCOL`. The hash of the code stands beside each result.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pipeline
 from dpf_core.config import LATER_MODEL_SETTINGS, LATER_TRAIN_SETTINGS, ModelConfig
 from dpf_core.config_reading import to_mapping
 from dpf_core.gym.manifest import TaskRecord
-from pipeline.science.environment import Environment
+from pipeline.science.environment import FIRST, Environment
 from pipeline.science.rows import ScienceGym
 from pipeline.science.settings import MethodSettings, ScienceSettings, SweepPoint
 
@@ -92,9 +92,14 @@ def source_question(settings: ScienceSettings, name: str) -> Json:
 def source_key(
     settings: ScienceSettings, name: str, environment: Environment, gym: ScienceGym
 ) -> str:
-    """Return the key of a source model."""
+    """Return the key of a source model.
+
+    Its processor is not in it: weights are compared with those recorded, and a cell can be tried
+    again on another one.
+    """
     rows = [_source_rows(gym, task) for task in settings.gym.sources]
-    return digest([shared_setup(settings, environment), source_question(settings, name), rows])
+    setup = shared_setup(settings, replace(environment, cpu_capability=FIRST["cpu_capability"]))
+    return digest([setup, source_question(settings, name), rows])
 
 
 def source_data_key(gym: ScienceGym, task: str) -> str:

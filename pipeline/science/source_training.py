@@ -75,7 +75,8 @@ class SourceJob:
         if settings.teacher is not None:
             teacher = worker.source(settings.teacher.source)
             distil(model, teacher, weight=settings.teacher.weight)
-        folder = worker.layout.checkpoints / f"{self.key}-{code_hash()}"
+        processor = worker.environment.cpu_capability
+        folder = worker.layout.checkpoints / f"{self.key}-{processor}-{code_hash()}"
         checkpoints = _TimedCheckpoints(folder, started)
         result = train(model, train_sets, dev_sets, settings.train, checkpoints=checkpoints)
         outcome = {

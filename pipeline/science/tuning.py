@@ -142,7 +142,7 @@ class Sweep:
             return self.chosen
         got = "one of other settings" if self.is_other else "none"
         if self.record is not None:
-            strange = "one of other rows, weights or another source model, as on another processor"
+            strange = "one of other rows, weights or another source model"
             got = strange if is_strange else "an unfinished one"
         raise ConfigError(
             f"a method must have the record of its tuning, got {got} ({self.name}, {self.path}). "

@@ -10,6 +10,7 @@ from dpf_core.files import read_json, write_json
 from pipeline.science.environment import NOWHERE, Environment
 from pipeline.science.keys import digest, shared_setup
 from pipeline.science.layout import Layout
+from pipeline.science.one_cell import compare, describe
 from pipeline.science.running import cell_jobs, run_cells
 from pipeline.science.settings_file import load_science
 from tests.pipeline.science.small_science import place, write_params
@@ -85,3 +86,13 @@ def test_the_processor_beside_a_gpu_is_in_no_key(project, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
     assert Environment.here(settings).since_changed["cpu_capability"] == "SVE256"
     assert "cpu_capability" not in Environment.here(on_gpu).since_changed
+
+
+def test_a_cell_that_starts_from_sources_can_be_tried_again_on_another_processor(
+    project, monkeypatch
+):
+    fill(project, dpf=0.5)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    result = compare(place(project), "dpf", "mood", 13)
+    assert (result["recorded_score"], result["is_same_setup"]) == (0.5, False)
+    assert "of other settings, rows, weights, libraries or kind of processor" in describe(result)
